@@ -1,0 +1,1 @@
+//! The threads that compute: one pool of `GALAXY_SLOTS` threads, denormals flushed to zero in each.

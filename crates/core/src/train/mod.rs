@@ -1,0 +1,4 @@
+//! Training and judging a network: splits, labels, fit, callbacks, scores.
+
+pub mod labels;
+pub mod split;
