@@ -2,6 +2,10 @@
 
 use std::path::PathBuf;
 
+use crate::keras::estimator::EstimatorError;
+use crate::keras::parameter::ParameterError;
+use crate::keras::weights::WeightsError;
+
 /// Shorthand for results of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -29,6 +33,15 @@ pub enum Error {
         /// What the system says.
         source: std::io::Error,
     },
+    /// A name or value outside Keras's vocabulary.
+    #[error(transparent)]
+    Parameter(#[from] ParameterError),
+    /// An estimator archive that cannot be read.
+    #[error(transparent)]
+    Estimator(#[from] EstimatorError),
+    /// A weights file that cannot be read, or is of another model.
+    #[error(transparent)]
+    Weights(#[from] WeightsError),
     /// The engine failed in a way that no input should be able to cause.
     #[error("internal error: {0}; please report it with the inputs JSON")]
     Internal(String),
@@ -39,7 +52,7 @@ impl Error {
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Input(_) | Self::Read { .. } => 2,
+            Self::Input(_) | Self::Read { .. } | Self::Parameter(_) | Self::Estimator(_) | Self::Weights(_) => 2,
             Self::Write { .. } | Self::Internal(_) => 1,
         }
     }
