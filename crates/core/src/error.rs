@@ -29,6 +29,12 @@ pub enum Error {
         /// What the system says.
         source: std::io::Error,
     },
+    /// The computing threads could not be started.
+    #[error(transparent)]
+    Threads(#[from] crate::nn::threads::ThreadError),
+    /// A convolution or pooling does not fit its input.
+    #[error(transparent)]
+    Window(#[from] crate::nn::kernels::window::WindowError),
     /// The engine failed in a way that no input should be able to cause.
     #[error("internal error: {0}; please report it with the inputs JSON")]
     Internal(String),
@@ -39,8 +45,8 @@ impl Error {
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Input(_) | Self::Read { .. } => 2,
-            Self::Write { .. } | Self::Internal(_) => 1,
+            Self::Input(_) | Self::Read { .. } | Self::Window(_) => 2,
+            Self::Write { .. } | Self::Internal(_) | Self::Threads(_) => 1,
         }
     }
 }

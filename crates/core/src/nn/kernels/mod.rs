@@ -7,3 +7,6 @@ pub mod embedding;
 pub mod gemm;
 pub mod pool;
 pub mod recurrent;
+#[cfg(test)]
+mod testing;
+pub mod window;
