@@ -42,6 +42,12 @@ pub enum Error {
     /// A weights file that cannot be read, or is of another model.
     #[error(transparent)]
     Weights(#[from] WeightsError),
+    /// The computing threads could not be started.
+    #[error(transparent)]
+    Threads(#[from] crate::nn::threads::ThreadError),
+    /// A convolution or pooling does not fit its input.
+    #[error(transparent)]
+    Window(#[from] crate::nn::kernels::window::WindowError),
     /// The engine failed in a way that no input should be able to cause.
     #[error("internal error: {0}; please report it with the inputs JSON")]
     Internal(String),
@@ -52,8 +58,8 @@ impl Error {
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Input(_) | Self::Read { .. } | Self::Parameter(_) | Self::Estimator(_) | Self::Weights(_) => 2,
-            Self::Write { .. } | Self::Internal(_) => 1,
+            Self::Write { .. } | Self::Internal(_) | Self::Threads(_) => 1,
+            _ => 2,
         }
     }
 }

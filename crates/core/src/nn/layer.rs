@@ -7,6 +7,7 @@ use burn::backend::{DispatchTensor, TensorMetadata};
 use rand_chacha::ChaCha8Rng;
 
 use super::random::{Seed, Stream};
+use crate::Result;
 
 /// Which steps of which rows hold data: `[batch, steps]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,5 +77,8 @@ impl Pass {
 /// A layer at work.
 pub trait Layer: Debug + Send + Sync {
     /// Computes the layer's result from its inputs and its weights (in Keras's order).
-    fn forward(&self, inputs: &[Flow], weights: &[DispatchTensor], pass: &mut Pass) -> Flow;
+    ///
+    /// # Errors
+    /// When a kernel fails.
+    fn forward(&self, inputs: &[Flow], weights: &[DispatchTensor], pass: &mut Pass) -> Result<Flow>;
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::kernels::loss::LossFunction;
-use super::operation::{Kernel, Output, Saved, View};
+use super::operation::{Gradients, Kernel, Output, Saved, View};
 
 /// The mean loss of a batch against its truth: one input, `[batch, .., width]`, and a result of one value.
 #[derive(Debug)]
@@ -13,7 +13,7 @@ pub(super) struct LossKernel {
 }
 
 impl Kernel for LossKernel {
-    fn forward(&self, inputs: &[View<'_>], save: bool) -> Output {
+    fn forward(&self, inputs: &[View<'_>], save: bool) -> Result<Output> {
         let predicted = inputs[0];
         let width = predicted.shape.last().copied().unwrap_or(1);
         let mut gradient = vec![0.0; if save { predicted.values.len() } else { 0 }];
@@ -21,7 +21,7 @@ impl Kernel for LossKernel {
         Output::saving(vec![mean as f32], vec![1], gradient)
     }
 
-    fn backward(&self, _: &[View<'_>], saved: &Saved, dy: View<'_>, _: &[bool]) -> Vec<Option<Vec<f32>>> {
+    fn backward(&self, _: &[View<'_>], saved: &Saved, dy: View<'_>, _: &[bool]) -> Result<Gradients> {
         let gradient = saved.downcast_ref::<Vec<f32>>();
         vec![gradient.map(|gradient| gradient.iter().map(|g| g * dy.values[0]).collect())]
     }

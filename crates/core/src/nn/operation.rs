@@ -7,20 +7,43 @@
 
 use std::any::Any;
 use std::borrow::Cow;
+use std::cell::RefCell;
 use std::fmt::Debug;
 use std::sync::Arc;
 
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
-use burn::backend::autodiff::grads::Gradients;
+use burn::backend::autodiff::grads::Gradients as Tape;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Backend, Dispatch, DispatchTensor, TensorMetadata, backend_extension};
 
 use super::host::{self, Host};
+use crate::{Error, Result};
+
+thread_local! {
+    /// Burn's operations cannot fail, kernels can: the first error waits here for [`apply`] or [`check`] to return it. Burn runs
+    /// operations and their backward on the thread that asks for them.
+    static FAULT: RefCell<Option<Error>> = const { RefCell::new(None) };
+}
+
+fn fail(error: Error) {
+    FAULT.with_borrow_mut(|fault| fault.get_or_insert(error));
+}
+
+/// Returns the error of a kernel's backward, if there was one since the last call.
+///
+/// # Errors
+/// The error.
+pub fn check() -> Result<()> {
+    FAULT.with_borrow_mut(Option::take).map_or(Ok(()), Err)
+}
 
 /// What a kernel keeps between its forward and its backward.
 pub type Saved = Arc<dyn Any + Send + Sync>;
+
+/// The gradient of each input of a kernel that was asked for.
+pub type Gradients = Vec<Option<Vec<f32>>>;
 
 /// One input of a kernel: row-major values and their shape, the batch axis first.
 #[derive(Clone, Copy, Debug)]
@@ -58,29 +81,35 @@ impl Output {
 /// A computation with a hand-written gradient.
 pub trait Kernel: Debug + Send + Sync {
     /// Computes the result. `save` says whether a backward may follow.
-    fn forward(&self, inputs: &[View<'_>], save: bool) -> Output;
+    ///
+    /// # Errors
+    /// When the values of an input are not what the kernel can work on.
+    fn forward(&self, inputs: &[View<'_>], save: bool) -> Result<Output>;
 
     /// The gradients of the loss with respect to those inputs that `needs` marks, from the gradient `dy` with respect to the result.
     /// Entries that are not needed are `None`.
-    fn backward(&self, inputs: &[View<'_>], saved: &Saved, dy: View<'_>, needs: &[bool]) -> Vec<Option<Vec<f32>>>;
+    ///
+    /// # Errors
+    /// When what the forward saved is not there.
+    fn backward(&self, inputs: &[View<'_>], saved: &Saved, dy: View<'_>, needs: &[bool]) -> Result<Gradients>;
 }
 
 /// Runs a kernel on one to [`MOST_INPUTS`] tensors.
 ///
-/// # Panics
-/// When called with no input or more than [`MOST_INPUTS`], which no layer does.
-#[must_use]
-pub fn apply(kernel: Arc<dyn Kernel>, inputs: Vec<DispatchTensor>) -> DispatchTensor {
+/// # Errors
+/// When the kernel fails, or is given no input or more than [`MOST_INPUTS`].
+pub fn apply(kernel: Arc<dyn Kernel>, inputs: Vec<DispatchTensor>) -> Result<DispatchTensor> {
     let mut inputs = inputs.into_iter();
     let mut next = || inputs.next();
-    match (next(), next(), next(), next(), next(), next()) {
+    let output = match (next(), next(), next(), next(), next(), next()) {
         (Some(a), None, ..) => Dispatch::kernel1(a, kernel),
         (Some(a), Some(b), None, ..) => Dispatch::kernel2(a, b, kernel),
         (Some(a), Some(b), Some(c), None, ..) => Dispatch::kernel3(a, b, c, kernel),
         (Some(a), Some(b), Some(c), Some(d), None, _) => Dispatch::kernel4(a, b, c, d, kernel),
         (Some(a), Some(b), Some(c), Some(d), Some(e), None) => Dispatch::kernel5(a, b, c, d, e, kernel),
-        _ => unreachable!("a kernel takes one to {MOST_INPUTS} inputs"),
-    }
+        _ => return Err(Error::Internal(format!("a kernel takes one to {MOST_INPUTS} inputs"))),
+    };
+    check().map(|()| output)
 }
 
 /// The most inputs that a kernel may take (a fused embedding and recurrent layer: ids, embeddings and three weights).
@@ -147,7 +176,10 @@ fn forward<B: Host>(kernel: &dyn Kernel, inputs: &[&FloatTensor<B>], save: bool)
     let shapes: Vec<_> = inputs.iter().map(|input| shape_of::<B>(input)).collect();
     let values: Vec<Cow<'_, [f32]>> = inputs.iter().map(|input| B::values(input)).collect();
     let views: Vec<_> = values.iter().zip(&shapes).map(|(values, shape)| View { values, shape }).collect();
-    let output = kernel.forward(&views, save);
+    let output = kernel.forward(&views, save).unwrap_or_else(|error| {
+        fail(error);
+        Output::new(Vec::new(), vec![0])
+    });
     (host::tensor::<B>(output.values, &output.shape, &device), output.saved)
 }
 
@@ -183,7 +215,7 @@ struct KernelBackward<const N: usize>;
 impl<B: Host, const N: usize> Backward<B, N> for KernelBackward<N> {
     type State = Step<FloatTensor<B>>;
 
-    fn backward(self, ops: Ops<Self::State, N>, grads: &mut Gradients, _: &mut Checkpointer) {
+    fn backward(self, ops: Ops<Self::State, N>, grads: &mut Tape, _: &mut Checkpointer) {
         let dy = grads.consume::<B>(&ops.node);
         let device = dy.device();
         let needs: Vec<bool> = ops.parents.iter().map(Option::is_some).collect();
@@ -195,7 +227,11 @@ impl<B: Host, const N: usize> Backward<B, N> for KernelBackward<N> {
             let dy_shape = shape_of::<B>(&dy);
             let dy_values = B::values(&dy);
             let dy = View { values: &dy_values, shape: &dy_shape };
-            step.kernel.backward(&views, &step.saved, dy, &needs)
+            step.kernel.backward(&views, &step.saved, dy, &needs).unwrap_or_else(|error| {
+                fail(error);
+                // The tape goes on with zeros; nobody will look at what comes of them.
+                values.iter().zip(&needs).map(|(values, &need)| need.then(|| vec![0.0; values.len()])).collect()
+            })
         };
         for ((parent, input), gradient) in ops.parents.into_iter().zip(&ops.state.inputs).zip(gradients) {
             if let (Some(parent), Some(gradient)) = (parent, gradient) {
@@ -210,4 +246,12 @@ impl<B: Host, const N: usize> Backward<B, N> for KernelBackward<N> {
 pub fn values(tensor: &DispatchTensor) -> Vec<f32> {
     let tensor = burn::tensor::Tensor::<1>::from_dispatch(tensor.clone());
     tensor.inner().into_data().into_vec().unwrap_or_default()
+}
+
+/// What a kernel saved, as the type that it is.
+///
+/// # Errors
+/// When it is of another type, which it never is.
+pub fn saved_as<S: Any>(saved: &Saved) -> Result<&S> {
+    saved.downcast_ref().ok_or_else(|| Error::Internal("a kernel's backward found what another saved".into()))
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::keras::activation::Activation;
 use crate::nn::kernels::activation;
-use crate::nn::operation::{Kernel, Output, Saved, View};
+use crate::nn::operation::{Gradients, Kernel, Output, Saved, View};
 
 /// An activation of its one input.
 #[derive(Debug)]
@@ -16,14 +16,14 @@ fn width(shape: &[usize]) -> usize {
 }
 
 impl Kernel for ActivationKernel {
-    fn forward(&self, inputs: &[View<'_>], save: bool) -> Output {
+    fn forward(&self, inputs: &[View<'_>], save: bool) -> Result<Output> {
         let mut y = inputs[0].values.to_vec();
         activation::forward(self.0, &mut y, width(inputs[0].shape));
         let saved = if save { y.clone() } else { Vec::new() };
         Output::saving(y, inputs[0].shape.to_vec(), saved)
     }
 
-    fn backward(&self, inputs: &[View<'_>], saved: &Saved, dy: View<'_>, _: &[bool]) -> Vec<Option<Vec<f32>>> {
+    fn backward(&self, inputs: &[View<'_>], saved: &Saved, dy: View<'_>, _: &[bool]) -> Result<Gradients> {
         let mut dx = dy.values.to_vec();
         if let Some(y) = saved.downcast_ref::<Vec<f32>>() {
             activation::backward(self.0, y, &mut dx, width(inputs[0].shape));
@@ -52,14 +52,14 @@ pub(super) fn activated(kernel: impl Kernel + 'static, activation: Activation) -
 }
 
 impl Kernel for Activated {
-    fn forward(&self, inputs: &[View<'_>], save: bool) -> Output {
+    fn forward(&self, inputs: &[View<'_>], save: bool) -> Result<Output> {
         let Output { mut values, shape, saved } = self.kernel.forward(inputs, save);
         activation::forward(self.activation, &mut values, width(&shape));
         let y = if save { values.clone() } else { Vec::new() };
         Output::saving(values, shape, ActivatedState { inner: saved, y })
     }
 
-    fn backward(&self, inputs: &[View<'_>], saved: &Saved, dy: View<'_>, needs: &[bool]) -> Vec<Option<Vec<f32>>> {
+    fn backward(&self, inputs: &[View<'_>], saved: &Saved, dy: View<'_>, needs: &[bool]) -> Result<Gradients> {
         let Some(state) = saved.downcast_ref::<ActivatedState>() else { return vec![None; needs.len()] };
         let mut dz = dy.values.to_vec();
         activation::backward(self.activation, &state.y, &mut dz, width(dy.shape));

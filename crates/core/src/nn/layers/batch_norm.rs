@@ -6,7 +6,7 @@ use burn::backend::DispatchTensor;
 
 use crate::nn::kernels::batch_norm::{self, Axes};
 use crate::nn::layer::{Flow, Layer, Pass};
-use crate::nn::operation::{self, Kernel, Output, Saved, View};
+use crate::nn::operation::{self, Gradients, Kernel, Output, Saved, View};
 
 /// Normalises by the batch's own statistics or by given ones. Inputs are `x`, and `gamma` and `beta` where the layer has them.
 #[derive(Debug)]
@@ -28,7 +28,7 @@ impl BatchNormKernel {
 }
 
 impl Kernel for BatchNormKernel {
-    fn forward(&self, inputs: &[View<'_>], _: bool) -> Output {
+    fn forward(&self, inputs: &[View<'_>], _: bool) -> Result<Output> {
         let x = inputs[0];
         let axes = Axes::around(x.shape, self.axis);
         let statistics = self.fixed.clone().unwrap_or_else(|| batch_norm::moments(x.values, axes));
@@ -39,7 +39,7 @@ impl Kernel for BatchNormKernel {
         Output::saving(y, x.shape.to_vec(), statistics)
     }
 
-    fn backward(&self, inputs: &[View<'_>], saved: &Saved, dy: View<'_>, needs: &[bool]) -> Vec<Option<Vec<f32>>> {
+    fn backward(&self, inputs: &[View<'_>], saved: &Saved, dy: View<'_>, needs: &[bool]) -> Result<Gradients> {
         let Some((mean, variance)) = saved.downcast_ref::<(Vec<f32>, Vec<f32>)>() else { return vec![None; needs.len()] };
         let x = inputs[0];
         let gradients = batch_norm::backward(
@@ -76,7 +76,7 @@ pub(super) struct BatchNorm {
 }
 
 impl Layer for BatchNorm {
-    fn forward(&self, inputs: &[Flow], weights: &[DispatchTensor], pass: &mut Pass) -> Flow {
+    fn forward(&self, inputs: &[Flow], weights: &[DispatchTensor], pass: &mut Pass) -> Result<Flow> {
         let trained = usize::from(self.has_gamma) + usize::from(self.has_beta);
         let moving = [trained, trained + 1].map(|index| operation::values(&weights[index]));
         let seen = Arc::new(Mutex::default());

@@ -1,7 +1,7 @@
 //! Dense layers.
 
 use crate::nn::kernels::dense::{self, DenseShape};
-use crate::nn::operation::{Kernel, Output, Saved, View};
+use crate::nn::operation::{Gradients, Kernel, Output, Saved, View};
 
 /// `x w + b` over the last axis of `x`: inputs are `x`, the kernel `[inputs, units]` and, if there is one, the bias `[units]`.
 #[derive(Debug)]
@@ -13,7 +13,7 @@ fn shape(x: View<'_>, w: View<'_>) -> DenseShape {
 }
 
 impl Kernel for DenseKernel {
-    fn forward(&self, inputs: &[View<'_>], _: bool) -> Output {
+    fn forward(&self, inputs: &[View<'_>], _: bool) -> Result<Output> {
         let [x, w, bias @ ..] = inputs else { unreachable!("dense has an input and a kernel") };
         let shape = shape(*x, *w);
         let y = dense::forward(shape, x.values, w.values, bias.first().map(|b| b.values));
@@ -23,7 +23,7 @@ impl Kernel for DenseKernel {
         Output::new(y, y_shape)
     }
 
-    fn backward(&self, inputs: &[View<'_>], _: &Saved, dy: View<'_>, needs: &[bool]) -> Vec<Option<Vec<f32>>> {
+    fn backward(&self, inputs: &[View<'_>], _: &Saved, dy: View<'_>, needs: &[bool]) -> Result<Gradients> {
         let shape = shape(inputs[0], inputs[1]);
         let gradient = |index: usize| match index {
             0 => dense::backward_input(shape, inputs[1].values, dy.values),

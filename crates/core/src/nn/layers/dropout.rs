@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::nn::layer::{Flow, Layer, Pass};
-use crate::nn::operation::{self, Kernel, Output, Saved, View};
+use crate::nn::operation::{self, Gradients, Kernel, Output, Saved, View};
 use crate::nn::random;
 use burn::backend::DispatchTensor;
 use rand_chacha::ChaCha8Rng;
@@ -13,12 +13,12 @@ use rand_chacha::ChaCha8Rng;
 struct Scale(Vec<f32>);
 
 impl Kernel for Scale {
-    fn forward(&self, inputs: &[View<'_>], _: bool) -> Output {
+    fn forward(&self, inputs: &[View<'_>], _: bool) -> Result<Output> {
         let y = inputs[0].values.iter().zip(&self.0).map(|(x, factor)| x * factor).collect();
         Output::new(y, inputs[0].shape.to_vec())
     }
 
-    fn backward(&self, _: &[View<'_>], _: &Saved, dy: View<'_>, _: &[bool]) -> Vec<Option<Vec<f32>>> {
+    fn backward(&self, _: &[View<'_>], _: &Saved, dy: View<'_>, _: &[bool]) -> Result<Gradients> {
         vec![Some(dy.values.iter().zip(&self.0).map(|(dy, factor)| dy * factor).collect())]
     }
 }
@@ -41,7 +41,7 @@ pub(super) struct Dropout {
 }
 
 impl Layer for Dropout {
-    fn forward(&self, inputs: &[Flow], _: &[DispatchTensor], pass: &mut Pass) -> Flow {
+    fn forward(&self, inputs: &[Flow], _: &[DispatchTensor], pass: &mut Pass) -> Result<Flow> {
         let input = inputs[0].clone();
         if !pass.training || self.rate == 0.0 {
             return input;

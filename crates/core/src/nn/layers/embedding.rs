@@ -6,14 +6,14 @@ use burn::backend::DispatchTensor;
 
 use crate::nn::kernels::embedding;
 use crate::nn::layer::{Flow, Layer, Mask, Pass};
-use crate::nn::operation::{self, Kernel, Output, Saved, View};
+use crate::nn::operation::{self, Gradients, Kernel, Output, Saved, View};
 
 /// Looks ids `[batch, ..]` up in the embeddings `[input_dim, output_dim]`. The ids have been checked to be whole and in range.
 #[derive(Debug)]
 struct EmbeddingKernel;
 
 impl Kernel for EmbeddingKernel {
-    fn forward(&self, inputs: &[View<'_>], _: bool) -> Output {
+    fn forward(&self, inputs: &[View<'_>], _: bool) -> Result<Output> {
         let [ids, table] = inputs else { unreachable!("an embedding has ids and a table") };
         let dim = table.shape[1];
         let mut shape = ids.shape.to_vec();
@@ -21,7 +21,7 @@ impl Kernel for EmbeddingKernel {
         Output::new(embedding::forward(ids.values, table.values, dim), shape)
     }
 
-    fn backward(&self, inputs: &[View<'_>], _: &Saved, dy: View<'_>, needs: &[bool]) -> Vec<Option<Vec<f32>>> {
+    fn backward(&self, inputs: &[View<'_>], _: &Saved, dy: View<'_>, needs: &[bool]) -> Result<Gradients> {
         let [ids, table] = inputs else { unreachable!("an embedding has ids and a table") };
         let gradient = || embedding::backward(ids.values, dy.values, table.shape[0], table.shape[1]);
         vec![None, needs[1].then(gradient)]
@@ -47,7 +47,7 @@ impl Embedding {
 }
 
 impl Layer for Embedding {
-    fn forward(&self, inputs: &[Flow], weights: &[DispatchTensor], _: &mut Pass) -> Flow {
+    fn forward(&self, inputs: &[Flow], weights: &[DispatchTensor], _: &mut Pass) -> Result<Flow> {
         let mask = self.mask(&inputs[0]);
         let tensors = vec![inputs[0].tensor.clone(), weights[0].clone()];
         Flow { tensor: operation::apply(Arc::new(EmbeddingKernel), tensors), mask }

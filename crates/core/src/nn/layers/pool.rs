@@ -6,7 +6,7 @@ use burn::backend::DispatchTensor;
 
 use crate::nn::kernels::pool::{self, ArgMax, PoolGeometry};
 use crate::nn::layer::{Flow, Layer, Mask, Pass};
-use crate::nn::operation::{self, Kernel, Output, Saved, View};
+use crate::nn::operation::{self, Gradients, Kernel, Output, Saved, View};
 
 /// What a pooling makes of a window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,7 +25,7 @@ pub(super) struct PoolKernel {
 }
 
 impl Kernel for PoolKernel {
-    fn forward(&self, inputs: &[View<'_>], _: bool) -> Output {
+    fn forward(&self, inputs: &[View<'_>], _: bool) -> Result<Output> {
         let x = inputs[0];
         let shape = std::iter::once(x.shape[0]).chain(self.output.iter().copied()).collect();
         match self.pooling {
@@ -37,7 +37,7 @@ impl Kernel for PoolKernel {
         }
     }
 
-    fn backward(&self, _: &[View<'_>], saved: &Saved, dy: View<'_>, _: &[bool]) -> Vec<Option<Vec<f32>>> {
+    fn backward(&self, _: &[View<'_>], saved: &Saved, dy: View<'_>, _: &[bool]) -> Result<Gradients> {
         let dx = match self.pooling {
             Pooling::Max => saved.downcast_ref::<ArgMax>().map(|found| pool::max_backward(&self.geometry, found, dy.values)),
             Pooling::Average => Some(pool::average_backward(&self.geometry, dy.values)),
@@ -61,7 +61,7 @@ impl MaskedAverageKernel {
 }
 
 impl Kernel for MaskedAverageKernel {
-    fn forward(&self, inputs: &[View<'_>], _: bool) -> Output {
+    fn forward(&self, inputs: &[View<'_>], _: bool) -> Result<Output> {
         let &[batch, steps, channels] = inputs[0].shape else { unreachable!("a masked sequence has steps and channels") };
         let mut y = vec![0.0; batch * channels];
         let rows = inputs[0].values.chunks_exact(steps * channels).zip(y.chunks_exact_mut(channels));
@@ -73,7 +73,7 @@ impl Kernel for MaskedAverageKernel {
         Output::new(y, vec![batch, channels])
     }
 
-    fn backward(&self, inputs: &[View<'_>], _: &Saved, dy: View<'_>, _: &[bool]) -> Vec<Option<Vec<f32>>> {
+    fn backward(&self, inputs: &[View<'_>], _: &Saved, dy: View<'_>, _: &[bool]) -> Result<Gradients> {
         let &[_, steps, channels] = inputs[0].shape else { unreachable!("a masked sequence has steps and channels") };
         let mut dx = vec![0.0; inputs[0].values.len()];
         let rows = dx.chunks_exact_mut(steps * channels).zip(dy.values.chunks_exact(channels));
@@ -94,7 +94,7 @@ pub(super) struct MaskedAverage {
 }
 
 impl Layer for MaskedAverage {
-    fn forward(&self, inputs: &[Flow], weights: &[DispatchTensor], pass: &mut Pass) -> Flow {
+    fn forward(&self, inputs: &[Flow], weights: &[DispatchTensor], pass: &mut Pass) -> Result<Flow> {
         match &inputs[0].mask {
             Some(mask) => {
                 let kernel = Arc::new(MaskedAverageKernel(Arc::clone(mask)));

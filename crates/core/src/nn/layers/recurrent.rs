@@ -9,7 +9,7 @@ use super::embedding::Embedding;
 use crate::keras::layers::LayerKind;
 use crate::nn::kernels::recurrent::{self, Call, Cell, Input, Needs, OutputGradients, States, Weights};
 use crate::nn::layer::{Flow, Layer, Mask, Pass};
-use crate::nn::operation::{self, Kernel, Output, Saved, View};
+use crate::nn::operation::{self, Gradients, Kernel, Output, Saved, View};
 
 /// The states between two batches of a stateful layer: `[batch, units]` each.
 #[derive(Clone, Debug)]
@@ -84,7 +84,7 @@ impl Recurrent {
 }
 
 impl Layer for Recurrent {
-    fn forward(&self, inputs: &[Flow], weights: &[DispatchTensor], pass: &mut Pass) -> Flow {
+    fn forward(&self, inputs: &[Flow], weights: &[DispatchTensor], pass: &mut Pass) -> Result<Flow> {
         let batch = inputs[0].shape()[0];
         let gates = if self.factors_a_gate { self.layer.cell.gates() } else { 1 };
         let mut generator = pass.random(self.number, None);
@@ -156,7 +156,7 @@ impl RecurrentKernel {
 }
 
 impl Kernel for RecurrentKernel {
-    fn forward(&self, inputs: &[View<'_>], save: bool) -> Output {
+    fn forward(&self, inputs: &[View<'_>], save: bool) -> Result<Output> {
         let (call, weights) = self.call(inputs);
         let output = recurrent::forward(&self.layer, &weights, &call, save);
         if let Some(kept) = &self.kept {
@@ -168,7 +168,7 @@ impl Kernel for RecurrentKernel {
         Output::saving(output.y, shape, output.saved)
     }
 
-    fn backward(&self, inputs: &[View<'_>], saved: &Saved, dy: View<'_>, needs: &[bool]) -> Vec<Option<Vec<f32>>> {
+    fn backward(&self, inputs: &[View<'_>], saved: &Saved, dy: View<'_>, needs: &[bool]) -> Result<Gradients> {
         let Some(Some(saved)) = saved.downcast_ref::<Option<recurrent::Saved>>() else { return vec![None; needs.len()] };
         let (call, weights) = self.call(inputs);
         let (input, first_weight) = if self.looks_up { (1, 2) } else { (0, 1) };

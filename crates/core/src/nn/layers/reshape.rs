@@ -15,7 +15,7 @@ pub(super) struct Reshape {
 }
 
 impl Layer for Reshape {
-    fn forward(&self, inputs: &[Flow], _: &[DispatchTensor], _: &mut Pass) -> Flow {
+    fn forward(&self, inputs: &[Flow], _: &[DispatchTensor], _: &mut Pass) -> Result<Flow> {
         let shape = inputs[0].shape();
         let mut tensor = inputs[0].tensor.clone();
         if self.channels_first && shape.len() > 2 {
