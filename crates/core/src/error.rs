@@ -42,6 +42,15 @@ pub enum Error {
     /// A weights file that cannot be read, or is of another model.
     #[error(transparent)]
     Weights(#[from] WeightsError),
+    /// A model configuration that cannot be read or does not fit together.
+    #[error(transparent)]
+    Model(#[from] crate::keras::model::ModelError),
+    /// Ids that an embedding does not know.
+    #[error(transparent)]
+    Embedding(#[from] crate::nn::kernels::embedding::EmbeddingError),
+    /// A recurrent layer's inputs do not fit together.
+    #[error(transparent)]
+    Recurrent(#[from] crate::nn::kernels::recurrent::RecurrentError),
     /// The computing threads could not be started.
     #[error(transparent)]
     Threads(#[from] crate::nn::threads::ThreadError),

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use crate::Result;
 use super::kernels::loss::LossFunction;
-use super::operation::{Gradients, Kernel, Output, Saved, View};
+use super::operation::{self, Gradients, Kernel, Output, Saved, View};
 
 /// The mean loss of a batch against its truth: one input, `[batch, .., width]`, and a result of one value.
 #[derive(Debug)]
@@ -18,11 +19,11 @@ impl Kernel for LossKernel {
         let width = predicted.shape.last().copied().unwrap_or(1);
         let mut gradient = vec![0.0; if save { predicted.values.len() } else { 0 }];
         let mean = self.function.mean(&self.truth, predicted.values, width, save.then_some(&mut gradient[..]));
-        Output::saving(vec![mean as f32], vec![1], gradient)
+        Ok(Output::saving(vec![mean as f32], vec![1], gradient))
     }
 
     fn backward(&self, _: &[View<'_>], saved: &Saved, dy: View<'_>, _: &[bool]) -> Result<Gradients> {
-        let gradient = saved.downcast_ref::<Vec<f32>>();
-        vec![gradient.map(|gradient| gradient.iter().map(|g| g * dy.values[0]).collect())]
+        let gradient = operation::saved_as::<Vec<f32>>(saved)?;
+        Ok(vec![Some(gradient.iter().map(|g| g * dy.values[0]).collect())])
     }
 }

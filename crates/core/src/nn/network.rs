@@ -19,6 +19,7 @@ use crate::keras::activation::Activation;
 use crate::keras::loss::Loss;
 use crate::keras::model::Model;
 use crate::keras::regularizer::Regularizer;
+use crate::keras::weights::{self, LayerWeights};
 use crate::{Error, Result};
 
 /// A layer in its place.
@@ -47,6 +48,7 @@ pub struct Network {
     output_shape: Vec<usize>,
     /// The activation that closes the network: left out of the stages, so that a loss can have the logits before it.
     closing: Option<Activation>,
+    masked_output: bool,
     /// How many different ids an embedding that reads the network's input knows, and that layer's title.
     ids: Option<(usize, String)>,
 }
@@ -97,6 +99,7 @@ impl Network {
             input_shape: input_shape.to_vec(),
             output_shape: built.output_shape,
             closing: built.closing,
+            masked_output: built.masked_output,
             ids: built.ids,
         })
     }
@@ -123,6 +126,41 @@ impl Network {
     #[must_use]
     pub fn closing(&self) -> Option<Activation> {
         self.closing
+    }
+
+    /// Whether the output is sequences of which a mask leaves steps out.
+    #[must_use]
+    pub fn masked_output(&self) -> bool {
+        self.masked_output
+    }
+
+    /// The weights by layer, as a weights file holds them.
+    #[must_use]
+    pub fn to_layer_weights(&self) -> Vec<LayerWeights> {
+        let weight = |weight: &Weight| weights::Weight {
+            name: weight.name.clone(),
+            shape: weight.shape.clone(),
+            values: weight.values.clone(),
+        };
+        let layer = |(name, range): &(String, Range<usize>)| LayerWeights {
+            layer: name.clone(),
+            weights: self.weights[range.clone()].iter().map(weight).collect(),
+        };
+        self.layers.iter().map(layer).collect()
+    }
+
+    /// Takes all weights from a weights file, layer by layer in its order.
+    ///
+    /// # Errors
+    /// When the file is of another model: the message names the layer and both shapes.
+    pub fn load(&mut self, file: Vec<LayerWeights>) -> Result<()> {
+        let shapes = |range: &Range<usize>| self.weights[range.clone()].iter().map(|w| w.shape.clone()).collect();
+        let model: Vec<_> = self.layers.iter().map(|(name, range)| (name.clone(), shapes(range))).collect();
+        let values = weights::assign(&model, file)?.into_iter().flatten();
+        for (weight, values) in self.weights.iter_mut().zip(values) {
+            weight.values = values;
+        }
+        Ok(())
     }
 
     /// When the input is ids for an embedding: how many different ids it knows (0 up to one less), and the layer's title.
@@ -154,7 +192,7 @@ impl Network {
     /// When the engine fails.
     pub fn predict(&self, x: Vec<f32>) -> Result<Vec<f32>> {
         let weights = self.upload(&self.device);
-        let run = self.run(self.input(x)?, &weights, &mut Pass::inference());
+        let run = self.run(self.input(x)?, &weights, &mut Pass::inference())?;
         Ok(self.close(operation::values(&run.output)))
     }
 
@@ -164,7 +202,7 @@ impl Network {
     /// When the engine fails.
     pub fn evaluate(&self, x: Vec<f32>, truth: &[f32], loss: Loss) -> Result<(f64, Vec<f32>)> {
         let weights = self.upload(&self.device);
-        let run = self.run(self.input(x)?, &weights, &mut Pass::inference());
+        let run = self.run(self.input(x)?, &weights, &mut Pass::inference())?;
         let output = operation::values(&run.output);
         let function = LossFunction::behind(loss, self.closing);
         let penalties: f64 = run.penalties.iter().map(|penalty| f64::from(operation::values(penalty)[0])).sum();
@@ -186,20 +224,21 @@ impl Network {
     pub fn gradients(&self, x: Vec<f32>, truth: Vec<f32>, loss: Loss, pass: &mut Pass) -> Result<Trained> {
         let device = self.device.clone().autodiff();
         let weights = self.upload(&device);
-        let run = self.run(self.input(x)?, &weights, pass);
+        let run = self.run(self.input(x)?, &weights, pass)?;
         let predicted = self.close(operation::values(&run.output));
         let function = LossFunction::behind(loss, self.closing);
         let mut output = run.output;
         if let (None, Some(closing)) = (function.logits_of, self.closing) {
-            output = operation::apply(layers::activation(closing), vec![output]);
+            output = operation::apply(layers::activation(closing), vec![output])?;
         }
         let kernel = LossKernel { function, truth: Arc::new(truth) };
-        let mut total = Tensor::<1>::from_dispatch(operation::apply(Arc::new(kernel), vec![output]));
+        let mut total = Tensor::<1>::from_dispatch(operation::apply(Arc::new(kernel), vec![output])?);
         for penalty in run.penalties {
             total = total + Tensor::from_dispatch(penalty);
         }
         let mut loss = f64::from(operation::values(&total.clone().into_dispatch())[0]);
         let mut gradients = if total.is_tracked() { Some(total.backward()) } else { None };
+        operation::check()?;
         let mut all = Vec::with_capacity(weights.len());
         for (weight, tensor) in self.weights.iter().zip(weights) {
             let gradient = gradients.as_mut().and_then(|gradients| Tensor::<1>::from_dispatch(tensor).grad_remove(gradients));
@@ -236,7 +275,7 @@ impl Network {
             if found.is_none() && operation::values(&flow.tensor).iter().any(|value| !value.is_finite()) {
                 found = Some(stage.title.as_str());
             }
-        });
+        })?;
         Ok(found)
     }
 
@@ -270,7 +309,7 @@ impl Network {
         self.weights.iter().map(upload).collect()
     }
 
-    fn run(&self, input: DispatchTensor, weights: &[DispatchTensor], pass: &mut Pass) -> Run {
+    fn run(&self, input: DispatchTensor, weights: &[DispatchTensor], pass: &mut Pass) -> Result<Run> {
         self.run_watched(input, weights, pass, &mut |_, _| {})
     }
 
@@ -280,7 +319,7 @@ impl Network {
         weights: &[DispatchTensor],
         pass: &mut Pass,
         watch: &mut dyn FnMut(&'a Stage, &Flow),
-    ) -> Run {
+    ) -> Result<Run> {
         let input = Flow::unmasked(input);
         let mut flows: Vec<Option<Flow>> = Vec::with_capacity(self.stages.len());
         let mut penalties = Vec::new();
@@ -297,15 +336,15 @@ impl Network {
                     flows[from] = None;
                 }
             }
-            let flow = stage.layer.forward(&inputs, &weights[stage.weights.clone()], pass);
+            let flow = stage.layer.forward(&inputs, &weights[stage.weights.clone()], pass)?;
             watch(stage, &flow);
             if let Some(regularizer) = stage.activity {
-                penalties.push(operation::apply(Arc::new(ActivityKernel(regularizer)), vec![flow.tensor.clone()]));
+                penalties.push(operation::apply(Arc::new(ActivityKernel(regularizer)), vec![flow.tensor.clone()])?);
             }
             flows.push(Some(flow));
         }
         let output = flows.pop().flatten().map_or(input.tensor, |flow| flow.tensor);
-        Run { output, penalties }
+        Ok(Run { output, penalties })
     }
 }
 

@@ -28,7 +28,9 @@ thread_local! {
 }
 
 fn fail(error: Error) {
-    FAULT.with_borrow_mut(|fault| fault.get_or_insert(error));
+    FAULT.with_borrow_mut(|fault| {
+        fault.get_or_insert(error);
+    });
 }
 
 /// Returns the error of a kernel's backward, if there was one since the last call.

@@ -74,6 +74,13 @@ pub fn fit(
     validation: Option<&[usize]>,
     mut on_epoch: impl FnMut(&EpochLog),
 ) -> Result<History> {
+    if network.masked_output() {
+        return Err(Error::Input(
+            "the model puts out masked sequences (mask_zero=True, then return_sequences=True up to the last layer), which a table \
+             cannot be the truth of; let the last recurrent layer return its last output only"
+                .into(),
+        ));
+    }
     let lengths: Vec<usize> = network.weights().iter().map(|weight| weight.values.len()).collect();
     let mut updater = Updater::new(plan.optimizer.clone(), &lengths);
     let mut callbacks = Callbacks::new(&plan.callbacks);
@@ -167,13 +174,13 @@ fn evaluate(
 fn apply(
     network: &mut Network,
     updater: &mut Updater,
-    gradients: Vec<Option<Vec<f32>>>,
+    mut gradients: Vec<Option<Vec<f32>>>,
     updates: Vec<(usize, Vec<f32>)>,
 ) {
-    let mut step = updater.begin();
+    let mut step = updater.begin(&mut gradients);
     for (index, (weight, gradient)) in network.weights_mut().iter_mut().zip(gradients).enumerate() {
-        if let Some(mut gradient) = gradient {
-            step.update(index, &mut weight.values, &mut gradient);
+        if let Some(gradient) = gradient {
+            step.update(index, &mut weight.values, &gradient);
             if let Some(constraint) = &weight.constraint {
                 weight::constrain(constraint, &weight.shape, &mut weight.values);
             }

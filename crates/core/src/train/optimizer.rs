@@ -56,8 +56,10 @@ impl Updater {
         self.learning_rate = rate;
     }
 
-    /// Starts one step over all weights: afterwards call [`Step::update`] once for each weight tensor.
-    pub fn begin(&mut self) -> Step<'_> {
+    /// Starts one step: clips the gradients of all weight tensors in place if the optimiser says so. Afterwards call [`Step::update`]
+    /// once for each weight tensor that has one.
+    pub fn begin(&mut self, gradients: &mut [Option<Vec<f32>>]) -> Step<'_> {
+        clip(&self.optimizer, gradients);
         let t = self.step as f64 + 1.0;
         let mut lr = f64::from(self.learning_rate) / (1.0 + self.optimizer.decay * self.step as f64);
         let mut nadam = Nadam::default();
@@ -103,11 +105,9 @@ pub struct Step<'a> {
 const CHUNK: usize = 1 << 14;
 
 impl Step<'_> {
-    /// Updates weight tensor number `index` by its gradient, which is clipped in place if the optimiser says so.
-    pub fn update(&mut self, index: usize, weights: &mut [f32], gradient: &mut [f32]) {
-        clip(&self.updater.optimizer, gradient);
-        let g: &[f32] = gradient;
-        let w = weights;
+    /// Updates weight tensor number `index` by its gradient.
+    pub fn update(&mut self, index: usize, weights: &mut [f32], gradient: &[f32]) {
+        let (w, g) = (weights, gradient);
         let lr = self.rate;
         let [a, b, c] = &mut self.updater.slots[index].0;
         match self.updater.optimizer.rule {
@@ -198,18 +198,19 @@ impl Step<'_> {
     }
 }
 
-/// Cuts a gradient to the optimiser's `clipvalue` and scales it down to its `clipnorm`.
-fn clip(optimizer: &Optimizer, gradient: &mut [f32]) {
+/// Scales all gradients down so that their common norm is `clipnorm` at the most, and cuts each component to `clipvalue`.
+fn clip(optimizer: &Optimizer, gradients: &mut [Option<Vec<f32>>]) {
     if let Some(limit) = optimizer.clipnorm {
-        let norm = gradient.iter().map(|&g| f64::from(g).powi(2)).sum::<f64>().sqrt();
+        let square: f64 = gradients.iter().flatten().flatten().map(|&g| f64::from(g).powi(2)).sum();
+        let norm = square.sqrt();
         if norm > limit {
             let scale = (limit / norm) as f32;
-            gradient.iter_mut().for_each(|g| *g *= scale);
+            gradients.iter_mut().flatten().flatten().for_each(|g| *g *= scale);
         }
     }
     if let Some(limit) = optimizer.clipvalue {
         let limit = limit as f32;
-        gradient.iter_mut().for_each(|g| *g = g.clamp(-limit, limit));
+        gradients.iter_mut().flatten().flatten().for_each(|g| *g = g.clamp(-limit, limit));
     }
 }
 

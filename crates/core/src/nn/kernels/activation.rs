@@ -119,7 +119,7 @@ mod tests {
     fn derivatives_agree_with_finite_differences() {
         let x = [-2.3_f32, -0.4, 0.3, 0.9, 1.7, -1.1];
         let dy = [0.7_f32, -1.3, 0.2, 1.1, -0.6, 0.5];
-        for activation in Activation::ALL {
+        for activation in Activation::NAMES.iter().map(|name| Activation::from_name(name).expect("a known name")) {
             let loss = |x: &[f32]| {
                 let mut y = x.to_vec();
                 forward(activation, &mut y, 3);

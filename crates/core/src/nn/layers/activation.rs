@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use crate::Result;
 use crate::keras::activation::Activation;
 use crate::nn::kernels::activation;
-use crate::nn::operation::{Gradients, Kernel, Output, Saved, View};
+use crate::nn::operation::{self, Gradients, Kernel, Output, Saved, View};
 
 /// An activation of its one input.
 #[derive(Debug)]
@@ -20,15 +21,14 @@ impl Kernel for ActivationKernel {
         let mut y = inputs[0].values.to_vec();
         activation::forward(self.0, &mut y, width(inputs[0].shape));
         let saved = if save { y.clone() } else { Vec::new() };
-        Output::saving(y, inputs[0].shape.to_vec(), saved)
+        Ok(Output::saving(y, inputs[0].shape.to_vec(), saved))
     }
 
     fn backward(&self, inputs: &[View<'_>], saved: &Saved, dy: View<'_>, _: &[bool]) -> Result<Gradients> {
         let mut dx = dy.values.to_vec();
-        if let Some(y) = saved.downcast_ref::<Vec<f32>>() {
-            activation::backward(self.0, y, &mut dx, width(inputs[0].shape));
-        }
-        vec![Some(dx)]
+        let y = operation::saved_as::<Vec<f32>>(saved)?;
+        activation::backward(self.0, y, &mut dx, width(inputs[0].shape));
+        Ok(vec![Some(dx)])
     }
 }
 
@@ -53,14 +53,14 @@ pub(super) fn activated(kernel: impl Kernel + 'static, activation: Activation) -
 
 impl Kernel for Activated {
     fn forward(&self, inputs: &[View<'_>], save: bool) -> Result<Output> {
-        let Output { mut values, shape, saved } = self.kernel.forward(inputs, save);
+        let Output { mut values, shape, saved } = self.kernel.forward(inputs, save)?;
         activation::forward(self.activation, &mut values, width(&shape));
         let y = if save { values.clone() } else { Vec::new() };
-        Output::saving(values, shape, ActivatedState { inner: saved, y })
+        Ok(Output::saving(values, shape, ActivatedState { inner: saved, y }))
     }
 
     fn backward(&self, inputs: &[View<'_>], saved: &Saved, dy: View<'_>, needs: &[bool]) -> Result<Gradients> {
-        let Some(state) = saved.downcast_ref::<ActivatedState>() else { return vec![None; needs.len()] };
+        let state = operation::saved_as::<ActivatedState>(saved)?;
         let mut dz = dy.values.to_vec();
         activation::backward(self.activation, &state.y, &mut dz, width(dy.shape));
         self.kernel.backward(inputs, &state.inner, View { values: &dz, shape: dy.shape }, needs)

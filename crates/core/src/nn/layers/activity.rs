@@ -1,5 +1,6 @@
 //! The penalty on what a layer puts out.
 
+use crate::Result;
 use crate::keras::regularizer::Regularizer;
 use crate::nn::operation::{Gradients, Kernel, Output, Saved, View};
 use crate::nn::weight;
@@ -11,13 +12,13 @@ pub(in crate::nn) struct ActivityKernel(pub Regularizer);
 impl Kernel for ActivityKernel {
     fn forward(&self, inputs: &[View<'_>], _: bool) -> Result<Output> {
         let batch = inputs[0].shape[0].max(1) as f64;
-        Output::new(vec![(weight::penalty(self.0, inputs[0].values) / batch) as f32], vec![1])
+        Ok(Output::new(vec![(weight::penalty(self.0, inputs[0].values) / batch) as f32], vec![1]))
     }
 
     fn backward(&self, inputs: &[View<'_>], _: &Saved, dy: View<'_>, _: &[bool]) -> Result<Gradients> {
         let mut gradient = vec![0.0; inputs[0].values.len()];
         let scale = dy.values[0] / inputs[0].shape[0].max(1) as f32;
         weight::add_penalty_gradient(self.0, inputs[0].values, scale, &mut gradient);
-        vec![Some(gradient)]
+        Ok(vec![Some(gradient)])
     }
 }

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use burn::backend::DispatchTensor;
 
+use crate::Result;
 use crate::nn::kernels::batch_norm::{self, Axes};
 use crate::nn::layer::{Flow, Layer, Pass};
 use crate::nn::operation::{self, Gradients, Kernel, Output, Saved, View};
@@ -36,11 +37,11 @@ impl Kernel for BatchNormKernel {
         let (mean, variance) = (&statistics.0[..], &statistics.1[..]);
         let y = batch_norm::normalize(x.values, axes, (mean, variance), (self.gamma(inputs), beta), self.epsilon);
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&statistics);
-        Output::saving(y, x.shape.to_vec(), statistics)
+        Ok(Output::saving(y, x.shape.to_vec(), statistics))
     }
 
     fn backward(&self, inputs: &[View<'_>], saved: &Saved, dy: View<'_>, needs: &[bool]) -> Result<Gradients> {
-        let Some((mean, variance)) = saved.downcast_ref::<(Vec<f32>, Vec<f32>)>() else { return vec![None; needs.len()] };
+        let (mean, variance) = operation::saved_as::<(Vec<f32>, Vec<f32>)>(saved)?;
         let x = inputs[0];
         let gradients = batch_norm::backward(
             x.values,
@@ -58,7 +59,8 @@ impl Kernel for BatchNormKernel {
         if self.has_beta {
             all.push(Some(gradients.beta));
         }
-        all
+        all.iter_mut().zip(needs).filter(|(_, needed)| !**needed).for_each(|(gradient, _)| *gradient = None);
+        Ok(all)
     }
 }
 
@@ -89,7 +91,7 @@ impl Layer for BatchNorm {
             seen: Arc::clone(&seen),
         };
         let tensors = std::iter::once(&inputs[0].tensor).chain(&weights[..trained]).cloned().collect();
-        let tensor = operation::apply(Arc::new(kernel), tensors);
+        let tensor = operation::apply(Arc::new(kernel), tensors)?;
         if pass.training {
             let (mean, mut variance) = std::mem::take(&mut *seen.lock().unwrap_or_else(PoisonError::into_inner));
             let shape = inputs[0].shape();
@@ -105,6 +107,6 @@ impl Layer for BatchNorm {
                 pass.updates.push((self.first_weight + trained + index, values));
             }
         }
-        Flow { tensor, mask: inputs[0].mask.clone() }
+        Ok(Flow { tensor, mask: inputs[0].mask.clone() })
     }
 }

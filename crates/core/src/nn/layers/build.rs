@@ -40,6 +40,8 @@ pub(in crate::nn) struct Built {
     pub output_shape: Vec<usize>,
     /// The activation that closes the network, left out of the stages.
     pub closing: Option<Activation>,
+    /// Whether the output is sequences of which a mask leaves steps out.
+    pub masked_output: bool,
     /// How many different ids an embedding that reads the network's input knows, and that layer's title.
     pub ids: Option<(usize, String)>,
 }
@@ -98,6 +100,7 @@ pub(in crate::nn) fn build(model: &Model, input_shape: &[usize]) -> Result<Built
         layers: places.iter().map(|place| (place.layer.name.clone(), place.weights.clone())).collect(),
         output_shape,
         closing,
+        masked_output: false,
         ids: None,
     };
     let mut masked = false;
@@ -137,13 +140,7 @@ pub(in crate::nn) fn build(model: &Model, input_shape: &[usize]) -> Result<Built
         });
         index += span;
     }
-    if masked && built.output_shape.len() > 1 {
-        return Err(Error::Input(
-            "the model puts out masked sequences (mask_zero=True and return_sequences=True up to the last layer), which cannot be \
-             trained on a table; let the last recurrent layer return its last output only"
-                .into(),
-        ));
-    }
+    built.masked_output = masked && built.output_shape.len() > 1;
     Ok(built)
 }
 

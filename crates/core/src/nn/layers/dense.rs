@@ -1,5 +1,6 @@
 //! Dense layers.
 
+use crate::Result;
 use crate::nn::kernels::dense::{self, DenseShape};
 use crate::nn::operation::{Gradients, Kernel, Output, Saved, View};
 
@@ -14,13 +15,13 @@ fn shape(x: View<'_>, w: View<'_>) -> DenseShape {
 
 impl Kernel for DenseKernel {
     fn forward(&self, inputs: &[View<'_>], _: bool) -> Result<Output> {
-        let [x, w, bias @ ..] = inputs else { unreachable!("dense has an input and a kernel") };
-        let shape = shape(*x, *w);
-        let y = dense::forward(shape, x.values, w.values, bias.first().map(|b| b.values));
+        let (x, w) = (inputs[0], inputs[1]);
+        let shape = shape(x, w);
+        let y = dense::forward(shape, x.values, w.values, inputs.get(2).map(|bias| bias.values));
         let mut y_shape = x.shape.to_vec();
         y_shape.pop();
         y_shape.push(shape.units);
-        Output::new(y, y_shape)
+        Ok(Output::new(y, y_shape))
     }
 
     fn backward(&self, inputs: &[View<'_>], _: &Saved, dy: View<'_>, needs: &[bool]) -> Result<Gradients> {
@@ -30,6 +31,6 @@ impl Kernel for DenseKernel {
             1 => dense::backward_weights(shape, inputs[0].values, dy.values),
             _ => dense::backward_bias(shape, dy.values),
         };
-        needs.iter().enumerate().map(|(index, &needed)| needed.then(|| gradient(index))).collect()
+        Ok(needs.iter().enumerate().map(|(index, &needed)| needed.then(|| gradient(index))).collect())
     }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::Result;
 use crate::nn::layer::{Flow, Layer, Pass};
 use crate::nn::operation::{self, Gradients, Kernel, Output, Saved, View};
 use crate::nn::random;
@@ -15,11 +16,11 @@ struct Scale(Vec<f32>);
 impl Kernel for Scale {
     fn forward(&self, inputs: &[View<'_>], _: bool) -> Result<Output> {
         let y = inputs[0].values.iter().zip(&self.0).map(|(x, factor)| x * factor).collect();
-        Output::new(y, inputs[0].shape.to_vec())
+        Ok(Output::new(y, inputs[0].shape.to_vec()))
     }
 
     fn backward(&self, _: &[View<'_>], _: &Saved, dy: View<'_>, _: &[bool]) -> Result<Gradients> {
-        vec![Some(dy.values.iter().zip(&self.0).map(|(dy, factor)| dy * factor).collect())]
+        Ok(vec![Some(dy.values.iter().zip(&self.0).map(|(dy, factor)| dy * factor).collect())])
     }
 }
 
@@ -44,7 +45,7 @@ impl Layer for Dropout {
     fn forward(&self, inputs: &[Flow], _: &[DispatchTensor], pass: &mut Pass) -> Result<Flow> {
         let input = inputs[0].clone();
         if !pass.training || self.rate == 0.0 {
-            return input;
+            return Ok(input);
         }
         let mut generator = pass.random(self.number, self.seed);
         let shape = input.shape();
@@ -55,7 +56,7 @@ impl Layer for Dropout {
                 broadcast(&factors(noise.iter().product(), self.rate, &mut generator), &noise, &shape)
             }
         };
-        Flow { tensor: operation::apply(Arc::new(Scale(factors)), vec![input.tensor]), mask: input.mask }
+        Ok(Flow { tensor: operation::apply(Arc::new(Scale(factors)), vec![input.tensor])?, mask: input.mask })
     }
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use burn::backend::DispatchTensor;
 
+use crate::Result;
 use crate::nn::kernels::embedding;
 use crate::nn::layer::{Flow, Layer, Mask, Pass};
 use crate::nn::operation::{self, Gradients, Kernel, Output, Saved, View};
@@ -14,17 +15,19 @@ struct EmbeddingKernel;
 
 impl Kernel for EmbeddingKernel {
     fn forward(&self, inputs: &[View<'_>], _: bool) -> Result<Output> {
-        let [ids, table] = inputs else { unreachable!("an embedding has ids and a table") };
+        let (ids, table) = (inputs[0], inputs[1]);
         let dim = table.shape[1];
         let mut shape = ids.shape.to_vec();
         shape.push(dim);
-        Output::new(embedding::forward(ids.values, table.values, dim), shape)
+        let steps = ids.shape.get(1).copied().unwrap_or(1);
+        Ok(Output::new(embedding::gather(ids.values, steps, table.values, dim)?, shape))
     }
 
     fn backward(&self, inputs: &[View<'_>], _: &Saved, dy: View<'_>, needs: &[bool]) -> Result<Gradients> {
-        let [ids, table] = inputs else { unreachable!("an embedding has ids and a table") };
-        let gradient = || embedding::backward(ids.values, dy.values, table.shape[0], table.shape[1]);
-        vec![None, needs[1].then(gradient)]
+        let (ids, table) = (inputs[0], inputs[1]);
+        let steps = ids.shape.get(1).copied().unwrap_or(1);
+        let gradient = embedding::scatter(ids.values, steps, dy.values, table.shape[0], table.shape[1])?;
+        Ok(vec![None, needs[1].then_some(gradient)])
     }
 }
 
@@ -50,6 +53,6 @@ impl Layer for Embedding {
     fn forward(&self, inputs: &[Flow], weights: &[DispatchTensor], _: &mut Pass) -> Result<Flow> {
         let mask = self.mask(&inputs[0]);
         let tensors = vec![inputs[0].tensor.clone(), weights[0].clone()];
-        Flow { tensor: operation::apply(Arc::new(EmbeddingKernel), tensors), mask }
+        Ok(Flow { tensor: operation::apply(Arc::new(EmbeddingKernel), tensors)?, mask })
     }
 }

@@ -19,6 +19,7 @@ use burn::backend::DispatchTensor;
 pub(super) use self::build::{Built, build};
 use super::layer::{Flow, Layer, Pass};
 use super::operation::{self, Kernel};
+use crate::Result;
 use crate::keras::activation::Activation;
 
 /// The kernel of an activation.
@@ -43,13 +44,13 @@ impl Layer for Simple {
             x = reshape::move_channels(x, inputs[0].shape().len(), true);
         }
         let tensors = std::iter::once(x).chain(weights.iter().cloned()).collect();
-        let mut flow = Flow::unmasked(operation::apply(Arc::clone(&self.kernel), tensors));
+        let mut flow = Flow::unmasked(operation::apply(Arc::clone(&self.kernel), tensors)?);
         let rank = flow.shape().len();
         if self.channels_first && rank > 2 {
             flow.tensor = reshape::move_channels(flow.tensor, rank, false);
         }
         flow.mask = inputs[0].mask.clone().filter(|_| self.keeps_mask);
-        flow
+        Ok(flow)
     }
 }
 
@@ -59,6 +60,6 @@ struct Identity;
 
 impl Layer for Identity {
     fn forward(&self, inputs: &[Flow], _: &[DispatchTensor], _: &mut Pass) -> Result<Flow> {
-        inputs[0].clone()
+        Ok(inputs[0].clone())
     }
 }

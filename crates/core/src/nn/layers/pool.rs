@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use burn::backend::DispatchTensor;
 
+use crate::Result;
 use crate::nn::kernels::pool::{self, ArgMax, PoolGeometry};
 use crate::nn::layer::{Flow, Layer, Mask, Pass};
 use crate::nn::operation::{self, Gradients, Kernel, Output, Saved, View};
@@ -28,21 +29,21 @@ impl Kernel for PoolKernel {
     fn forward(&self, inputs: &[View<'_>], _: bool) -> Result<Output> {
         let x = inputs[0];
         let shape = std::iter::once(x.shape[0]).chain(self.output.iter().copied()).collect();
-        match self.pooling {
+        Ok(match self.pooling {
             Pooling::Max => {
                 let (y, found) = pool::max_forward(&self.geometry, x.values);
                 Output::saving(y, shape, found)
             }
             Pooling::Average => Output::new(pool::average_forward(&self.geometry, x.values), shape),
-        }
+        })
     }
 
     fn backward(&self, _: &[View<'_>], saved: &Saved, dy: View<'_>, _: &[bool]) -> Result<Gradients> {
         let dx = match self.pooling {
-            Pooling::Max => saved.downcast_ref::<ArgMax>().map(|found| pool::max_backward(&self.geometry, found, dy.values)),
-            Pooling::Average => Some(pool::average_backward(&self.geometry, dy.values)),
+            Pooling::Max => pool::max_backward(&self.geometry, operation::saved_as::<ArgMax>(saved)?, dy.values),
+            Pooling::Average => pool::average_backward(&self.geometry, dy.values),
         };
-        vec![dx]
+        Ok(vec![Some(dx)])
     }
 }
 
@@ -62,7 +63,7 @@ impl MaskedAverageKernel {
 
 impl Kernel for MaskedAverageKernel {
     fn forward(&self, inputs: &[View<'_>], _: bool) -> Result<Output> {
-        let &[batch, steps, channels] = inputs[0].shape else { unreachable!("a masked sequence has steps and channels") };
+        let (batch, steps, channels) = sequence(inputs[0]);
         let mut y = vec![0.0; batch * channels];
         let rows = inputs[0].values.chunks_exact(steps * channels).zip(y.chunks_exact_mut(channels));
         for ((keep, share), (x, y)) in self.shares().zip(rows) {
@@ -70,11 +71,11 @@ impl Kernel for MaskedAverageKernel {
                 y.iter_mut().zip(x).for_each(|(y, x)| *y += share * x);
             }
         }
-        Output::new(y, vec![batch, channels])
+        Ok(Output::new(y, vec![batch, channels]))
     }
 
     fn backward(&self, inputs: &[View<'_>], _: &Saved, dy: View<'_>, _: &[bool]) -> Result<Gradients> {
-        let &[_, steps, channels] = inputs[0].shape else { unreachable!("a masked sequence has steps and channels") };
+        let (_, steps, channels) = sequence(inputs[0]);
         let mut dx = vec![0.0; inputs[0].values.len()];
         let rows = dx.chunks_exact_mut(steps * channels).zip(dy.values.chunks_exact(channels));
         for ((keep, share), (dx, dy)) in self.shares().zip(rows) {
@@ -82,8 +83,13 @@ impl Kernel for MaskedAverageKernel {
                 dx.iter_mut().zip(dy).for_each(|(dx, dy)| *dx = share * dy);
             }
         }
-        vec![Some(dx)]
+        Ok(vec![Some(dx)])
     }
+}
+
+/// Batch, steps and channels of a sequence.
+fn sequence(x: View<'_>) -> (usize, usize, usize) {
+    (x.shape[0], x.shape[1], x.shape[2])
 }
 
 /// Global average pooling over steps, which leaves masked ones out.
@@ -98,7 +104,7 @@ impl Layer for MaskedAverage {
         match &inputs[0].mask {
             Some(mask) => {
                 let kernel = Arc::new(MaskedAverageKernel(Arc::clone(mask)));
-                Flow::unmasked(operation::apply(kernel, vec![inputs[0].tensor.clone()]))
+                Ok(Flow::unmasked(operation::apply(kernel, vec![inputs[0].tensor.clone()])?))
             }
             None => self.plain.forward(inputs, weights, pass),
         }

@@ -6,7 +6,9 @@ use burn::backend::DispatchTensor;
 
 use super::dropout;
 use super::embedding::Embedding;
+use crate::keras::activation::Activation;
 use crate::keras::layers::LayerKind;
+use crate::{Error, Result};
 use crate::nn::kernels::recurrent::{self, Call, Cell, Input, Needs, OutputGradients, States, Weights};
 use crate::nn::layer::{Flow, Layer, Mask, Pass};
 use crate::nn::operation::{self, Gradients, Kernel, Output, Saved, View};
@@ -35,20 +37,38 @@ pub(super) struct Recurrent {
     kept: Option<Arc<Mutex<Option<Kept>>>>,
 }
 
+/// The kernel's name for an activation.
+fn function(activation: Activation) -> recurrent::Activation {
+    use recurrent::Activation as Function;
+    match activation {
+        Activation::Linear => Function::Linear,
+        Activation::Softmax => Function::Softmax,
+        Activation::Elu => Function::Elu,
+        Activation::Selu => Function::Selu,
+        Activation::Softplus => Function::Softplus,
+        Activation::Softsign => Function::Softsign,
+        Activation::Relu => Function::Relu,
+        Activation::Tanh => Function::Tanh,
+        Activation::Sigmoid => Function::Sigmoid,
+        Activation::HardSigmoid => Function::HardSigmoid,
+        Activation::Exponential => Function::Exponential,
+    }
+}
+
 /// The recurrent layer that `kind` describes for inputs of `features`; none if it is not recurrent.
 pub(super) fn layer(kind: &LayerKind, features: usize) -> Option<recurrent::Layer> {
     let (cell, units, return_sequences, go_backwards) = match kind {
-        LayerKind::SimpleRNN(l) => (Cell::Simple { activation: l.activation }, l.units, l.return_sequences, l.go_backwards),
+        LayerKind::SimpleRNN(l) => (Cell::Simple { activation: function(l.activation) }, l.units, l.return_sequences, l.go_backwards),
         LayerKind::GRU(l) => {
             let cell = Cell::Gru {
-                activation: l.activation,
-                recurrent_activation: l.recurrent_activation,
+                activation: function(l.activation),
+                recurrent_activation: function(l.recurrent_activation),
                 reset_after: l.reset_after,
             };
             (cell, l.units, l.return_sequences, l.go_backwards)
         }
         LayerKind::LSTM(l) => {
-            let cell = Cell::Lstm { activation: l.activation, recurrent_activation: l.recurrent_activation };
+            let cell = Cell::Lstm { activation: function(l.activation), recurrent_activation: function(l.recurrent_activation) };
             (cell, l.units, l.return_sequences, l.go_backwards)
         }
         _ => return None,
@@ -107,10 +127,10 @@ impl Layer for Recurrent {
             kept: self.kept.clone(),
         };
         let tensors = std::iter::once(&inputs[0].tensor).chain(weights).cloned().collect();
-        Flow {
-            tensor: operation::apply(Arc::new(kernel), tensors),
+        Ok(Flow {
+            tensor: operation::apply(Arc::new(kernel), tensors)?,
             mask: mask.filter(|_| self.layer.return_sequences),
-        }
+        })
     }
 }
 
@@ -158,26 +178,28 @@ impl RecurrentKernel {
 impl Kernel for RecurrentKernel {
     fn forward(&self, inputs: &[View<'_>], save: bool) -> Result<Output> {
         let (call, weights) = self.call(inputs);
-        let output = recurrent::forward(&self.layer, &weights, &call, save);
+        let output = recurrent::forward(&self.layer, &weights, &call, save)?;
         if let Some(kept) = &self.kept {
             *kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(Kept { h: output.h, c: output.c });
         }
         let units = self.layer.units;
         let shape =
             if self.layer.return_sequences { vec![call.batch, call.steps, units] } else { vec![call.batch, units] };
-        Output::saving(output.y, shape, output.saved)
+        Ok(Output::saving(output.y, shape, Mutex::new(output.saved)))
     }
 
     fn backward(&self, inputs: &[View<'_>], saved: &Saved, dy: View<'_>, needs: &[bool]) -> Result<Gradients> {
-        let Some(Some(saved)) = saved.downcast_ref::<Option<recurrent::Saved>>() else { return vec![None; needs.len()] };
+        let saved = operation::saved_as::<Mutex<Option<recurrent::Saved>>>(saved)?;
+        let saved = saved.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let saved = saved.ok_or_else(|| Error::Internal("a recurrent layer's backward ran twice".into()))?;
         let (call, weights) = self.call(inputs);
         let (input, first_weight) = if self.looks_up { (1, 2) } else { (0, 1) };
         let needed = Needs { input: needs[input], weights: needs[first_weight..].contains(&true), initial: false };
         let dy = OutputGradients { y: dy.values, h: None, c: None };
-        let gradients = recurrent::backward(&self.layer, &weights, &call, saved, &dy, needed);
+        let gradients = recurrent::backward(&self.layer, &weights, &call, saved, &dy, needed)?;
         let mut all = if self.looks_up { vec![None] } else { Vec::new() };
         all.extend([gradients.input, gradients.kernel, gradients.recurrent_kernel, gradients.bias]);
         all.truncate(needs.len());
-        all
+        Ok(all)
     }
 }

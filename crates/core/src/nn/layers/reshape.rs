@@ -3,6 +3,7 @@
 use burn::backend::ops::FloatTensorOps;
 use burn::backend::{Dispatch, DispatchTensor, Shape};
 
+use crate::Result;
 use crate::nn::layer::{Flow, Layer, Pass};
 
 /// The values of each row in a new shape (`Flatten`, `Reshape`).
@@ -23,7 +24,7 @@ impl Layer for Reshape {
             tensor = Dispatch::float_permute(tensor, &axes);
         }
         let output: Vec<usize> = std::iter::once(shape[0]).chain(self.output.iter().copied()).collect();
-        Flow::unmasked(Dispatch::float_reshape(tensor, Shape::from(output)))
+        Ok(Flow::unmasked(Dispatch::float_reshape(tensor, Shape::from(output))))
     }
 }
 
