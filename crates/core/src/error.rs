@@ -2,6 +2,9 @@
 
 use std::path::PathBuf;
 
+use crate::galaxy::inputs::InputsError;
+use crate::galaxy::output::OutputError;
+
 /// Shorthand for results of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -13,6 +16,12 @@ pub enum Error {
     /// The user's input is at fault: a file, a parameter or how they fit together.
     #[error("{0}")]
     Input(String),
+    /// The inputs JSON cannot be used.
+    #[error(transparent)]
+    Inputs(#[from] InputsError),
+    /// An output could not be put in place.
+    #[error(transparent)]
+    Output(#[from] OutputError),
     /// A file that the user named could not be read.
     #[error("cannot read {path}: {source}")]
     Read {
@@ -39,8 +48,8 @@ impl Error {
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Input(_) | Self::Read { .. } => 2,
-            Self::Write { .. } | Self::Internal(_) => 1,
+            Self::Input(_) | Self::Inputs(_) | Self::Read { .. } => 2,
+            Self::Output(_) | Self::Write { .. } | Self::Internal(_) => 1,
         }
     }
 }
