@@ -50,6 +50,9 @@ pub enum Error {
     /// A weights file that cannot be read, or is of another model.
     #[error(transparent)]
     Weights(#[from] WeightsError),
+    /// A model configuration that cannot be read or does not fit together.
+    #[error(transparent)]
+    Model(#[from] crate::keras::model::ModelError),
     /// The computing threads could not be started.
     #[error(transparent)]
     Threads(#[from] crate::nn::threads::ThreadError),
