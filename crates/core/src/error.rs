@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::galaxy::inputs::InputsError;
+use crate::galaxy::output::OutputError;
 use crate::keras::estimator::EstimatorError;
 use crate::keras::parameter::ParameterError;
 use crate::keras::weights::WeightsError;
@@ -17,6 +19,12 @@ pub enum Error {
     /// The user's input is at fault: a file, a parameter or how they fit together.
     #[error("{0}")]
     Input(String),
+    /// The inputs JSON cannot be used.
+    #[error(transparent)]
+    Inputs(#[from] InputsError),
+    /// An output could not be put in place.
+    #[error(transparent)]
+    Output(#[from] OutputError),
     /// A file that the user named could not be read.
     #[error("cannot read {path}: {source}")]
     Read {
@@ -67,7 +75,7 @@ impl Error {
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Write { .. } | Self::Internal(_) | Self::Threads(_) => 1,
+            Self::Output(_) | Self::Write { .. } | Self::Internal(_) | Self::Threads(_) => 1,
             _ => 2,
         }
     }

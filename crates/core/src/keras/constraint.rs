@@ -217,7 +217,7 @@ mod tests {
     fn mistakes_are_explained() {
         assert_eq!(
             written("'max_nrm'").unwrap_err(),
-            "unknown constraint 'max_nrm'; did you mean 'max_norm', 'MaxNorm' or 'min_max_norm'?"
+            "unknown constraint 'max_nrm'; did you mean 'max_norm' or 'MaxNorm'?"
         );
         assert_eq!(written("non_neg(1)").unwrap_err(), "non_neg takes at most 0 arguments");
         assert_eq!(

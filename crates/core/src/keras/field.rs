@@ -199,7 +199,9 @@ impl<T: Field> Field for Option<T> {
     fn from_literal(literal: &Literal) -> Result<Self, String> {
         match literal {
             Literal::None => Ok(None),
-            literal => T::from_literal(literal).map(Some),
+            literal => T::from_literal(literal).map(Some).map_err(|problem| {
+                if problem == mismatch::<T>() { mismatch::<Self>() } else { problem }
+            }),
         }
     }
 

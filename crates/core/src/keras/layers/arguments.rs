@@ -13,8 +13,8 @@ pub enum Absent<T> {
     Required,
     /// Keras's default.
     Value(T),
-    /// The value of another parameter.
-    SameAs(&'static str),
+    /// The value of another parameter, which has this default itself.
+    SameAs(&'static str, T),
 }
 
 /// Spells [`Absent::Required`] in a layer's declaration.
@@ -28,8 +28,8 @@ pub fn or<T>(value: T) -> Absent<T> {
 }
 
 /// Spells [`Absent::SameAs`] in a layer's declaration.
-pub fn same_as<T>(name: &'static str) -> Absent<T> {
-    Absent::SameAs(name)
+pub fn same_as<T>(name: &'static str, default: T) -> Absent<T> {
+    Absent::SameAs(name, default)
 }
 
 #[derive(Debug, Clone)]
@@ -167,7 +167,7 @@ impl Arguments {
         };
         let (given, argument) = match (find(name), &absent) {
             // `strides=None` is how Keras itself spells "as the pool size".
-            (None | Some(Argument::Literal(Literal::None)), Absent::SameAs(other)) => (*other, find(other)),
+            (None | Some(Argument::Literal(Literal::None)), Absent::SameAs(other, _)) => (*other, find(other)),
             (argument, _) => (name, argument),
         };
         let problem = match argument {
@@ -176,8 +176,8 @@ impl Arguments {
                 T::from_literal(literal).map_err(|problem| (literal.to_string(), problem))
             }
             None => match absent {
-                Absent::Value(value) => return Ok(value),
-                Absent::Required | Absent::SameAs(_) => {
+                Absent::Value(value) | Absent::SameAs(_, value) => return Ok(value),
+                Absent::Required => {
                     return Err(LayerError::Missing {
                         name: given,
                         expected: T::expected(),

@@ -69,13 +69,13 @@ pub fn form_field<T: Field>(
 ) -> FormField {
     let default = match absent {
         Absent::Value(value) => Some(value.to_python().trim_matches('\'').to_owned()),
-        Absent::Required | Absent::SameAs(_) => None,
+        Absent::Required | Absent::SameAs(..) => None,
     };
     FormField {
         name,
         kind,
         default,
-        optional: matches!(absent, Absent::SameAs(_)),
+        optional: matches!(absent, Absent::SameAs(..)),
         label,
         help,
     }
@@ -88,7 +88,7 @@ pub fn keyword<T: Field>(name: &'static str, absent: &Absent<T>) -> KeywordSpec 
         default: match absent {
             Absent::Value(value) => value.to_python(),
             Absent::Required => "required".into(),
-            Absent::SameAs(other) => (*other).to_owned(),
+            Absent::SameAs(other, _) => (*other).to_owned(),
         },
         expected: T::expected(),
     }

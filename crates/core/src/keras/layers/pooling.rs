@@ -56,7 +56,7 @@ layer! {
     kwargs: true;
     config {
         /// How far the window moves from one output to the next.
-        strides: [usize; 1] = same_as("pool_size"),
+        strides: [usize; 1] = same_as("pool_size", [2]),
         /// Size of the window.
         pool_size: [usize; 1] = or([2]),
         /// What happens at the borders.
@@ -81,7 +81,7 @@ layer! {
         /// What happens at the borders.
         padding: Padding = or(Padding::Valid),
         /// How far the window moves from one output to the next.
-        strides: [usize; 2] = same_as("pool_size"),
+        strides: [usize; 2] = same_as("pool_size", [2, 2]),
         /// Where the channels are.
         data_format: DataFormat = or(DataFormat::ChannelsLast),
     }
@@ -98,7 +98,7 @@ layer! {
     kwargs: true;
     config {
         /// How far the window moves from one output to the next.
-        strides: [usize; 1] = same_as("pool_size"),
+        strides: [usize; 1] = same_as("pool_size", [2]),
         /// Size of the window.
         pool_size: [usize; 1] = or([2]),
         /// What happens at the borders.
@@ -123,7 +123,7 @@ layer! {
         /// What happens at the borders.
         padding: Padding = or(Padding::Valid),
         /// How far the window moves from one output to the next.
-        strides: [usize; 2] = same_as("pool_size"),
+        strides: [usize; 2] = same_as("pool_size", [2, 2]),
         /// Where the channels are.
         data_format: DataFormat = or(DataFormat::ChannelsLast),
     }
