@@ -153,7 +153,7 @@ mod tests {
         assert_eq!(Loss::from_name("kl_divergence"), Ok(Loss::KullbackLeiblerDivergence));
         assert_eq!(
             Loss::from_name("binary_crossentrop").expect_err("unknown").to_string(),
-            "unknown loss 'binary_crossentrop'; did you mean binary_crossentropy?"
+            "unknown loss 'binary_crossentrop'; did you mean 'binary_crossentropy'?"
         );
     }
 

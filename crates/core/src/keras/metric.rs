@@ -193,7 +193,7 @@ mod tests {
             Metric::from_form(Some(&json!("acc,binary_acuracy")))
                 .expect_err("unknown")
                 .to_string(),
-            "unknown metric 'binary_acuracy'; did you mean binary_accuracy?"
+            "unknown metric 'binary_acuracy'; did you mean 'binary_accuracy'?"
         );
     }
 }

@@ -327,11 +327,11 @@ mod tests {
         let message = |name: &str, options: Value| read(name, options).expect_err("refused").to_string();
         assert_eq!(
             message("Adan", json!({})),
-            "unknown optimizer 'Adan'; did you mean Adam or Nadam?"
+            "unknown optimizer 'Adan'; did you mean 'Adam'?"
         );
         assert_eq!(
             message("Nadam", json!({"decay": 0.1})),
-            "optimizer Nadam has no parameter 'decay'"
+            "optimizer Nadam has no parameter 'decay'; did you mean 'schedule_decay'?"
         );
         assert_eq!(
             message("SGD", json!({"lr": -1})),
