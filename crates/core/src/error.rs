@@ -71,7 +71,10 @@ impl Error {
     /// The same error, saying in which file it arose.
     #[must_use]
     pub fn in_file(self, path: impl Into<PathBuf>) -> Self {
-        Self::In { path: path.into(), error: Box::new(self) }
+        Self::In {
+            path: path.into(),
+            error: Box::new(self),
+        }
     }
 
     /// The process exit code: 2 when the input or the form is at fault, 1 when the work failed.

@@ -25,7 +25,7 @@ pub struct Optimizer {
     pub learning_rate: f64,
     /// Step `t` (from 0) uses the rate `learning_rate / (1 + decay * t)`. Always 0 for Nadam, which has `schedule_decay`.
     pub decay: f64,
-    /// The norm that each single gradient is scaled down to when it is longer.
+    /// The norm that the gradients of all weights together are scaled down to when it is longer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clipnorm: Option<f64>,
     /// The absolute value that every gradient component is cut to.
