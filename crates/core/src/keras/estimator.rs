@@ -443,3 +443,7 @@ fn pickled_class(bytes: &[u8]) -> String {
         .map(|class| format!(" ({})", String::from_utf8_lossy(class)))
         .unwrap_or_default()
 }
+
+#[cfg(test)]
+#[path = "estimator_tests.rs"]
+mod tests;

@@ -256,3 +256,6 @@ fn describe(estimator: &Estimator, model: &Model, shapes: Option<&[LayerShapes]>
     }
     text
 }
+
+#[cfg(test)]
+mod tests;
