@@ -15,6 +15,7 @@ use crate::keras::callback::Callback;
 use crate::keras::estimator::{CompileParams, Estimator, FitParams, LearningType};
 use crate::keras::file_kind::FileKind;
 use crate::keras::literal::float_repr;
+use crate::keras::metric::Metric;
 use crate::keras::model::{Model, ModelError};
 use crate::keras::shape::{LayerShapes, display};
 use crate::keras::weights::{self, LayerWeights, Weight};
@@ -68,10 +69,9 @@ fn to_be_trained(form: &TrainModel) -> Result<Plan> {
     let learning_type = form.learning_type()?;
     let compile = form.compile()?;
     let fit = form.fit()?;
-    if let Some(units) = shapes.as_ref().and_then(|shapes| *shapes.last()?.output.last()?) {
-        if let Some(objection) = compile.loss.objection_to_units(units) {
-            return Err(Error::Input(objection));
-        }
+    let units = shapes.as_ref().and_then(|shapes| *shapes.last()?.output.last()?);
+    if let Some(objection) = units.and_then(|units| compile.loss.objection_to_units(units)) {
+        return Err(Error::Input(objection));
     }
     let estimator = Estimator {
         learning_type,
@@ -228,7 +228,7 @@ fn describe(estimator: &Estimator, model: &Model, shapes: Option<&[LayerShapes]>
             optimizer.name(),
             float_repr(optimizer.learning_rate)
         );
-        let names: Vec<&str> = metrics.iter().map(|metric| metric.name()).collect();
+        let names: Vec<&str> = metrics.iter().map(Metric::name).collect();
         let _ = writeln!(
             text,
             "metrics: {}",

@@ -3,10 +3,13 @@
 //! Three columns: a mark (`@` eligible for change, `*` not), the parameter's path, and `path: value` with the value as Python writes it.
 //! The paths are those of the original tool: `lr`, `layers_0_Dense__config__kernel_initializer__config__seed`.
 
+use std::fmt::Write as _;
+
 use serde_json::{Value, json};
 
 use crate::keras::estimator::{Estimator, FitParams};
 use crate::keras::literal::Literal;
+use crate::keras::metric::Metric;
 use crate::keras::optimizer::{EPSILON, Optimizer, Rule};
 
 /// Longer values of nested parameters are cut.
@@ -44,7 +47,8 @@ pub(super) fn table(estimator: &Estimator, callbacks: Option<&Value>) -> String 
         if value.is_object() {
             text = text.chars().take(VALUE_LIMIT).collect();
         }
-        table.push_str(&format!("{mark}\t{name}\t{name}: {text}\n"));
+        // Writing to a text does not fail.
+        let _ = writeln!(table, "{mark}\t{name}\t{name}: {text}");
     }
     table.push_str("\tNote:\t@: can be changed in Deep learning training and evaluation.\n");
     table
@@ -78,7 +82,7 @@ fn compile_and_fit(estimator: &Estimator, callbacks: Option<&Value>) -> Vec<(Str
         rows.push(("loss", json!(compile.loss.name())));
         rows.push((
             "metrics",
-            json!(compile.metrics.iter().map(|metric| metric.name()).collect::<Vec<_>>()),
+            json!(compile.metrics.iter().map(Metric::name).collect::<Vec<_>>()),
         ));
         rows.push(("optimizer", json!(compile.optimizer.name().to_lowercase())));
         rows.extend(optimizer_parameters(&compile.optimizer));
