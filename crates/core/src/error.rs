@@ -62,6 +62,12 @@ pub enum Error {
     /// A weights file that cannot be read, or is of another model.
     #[error(transparent)]
     Weights(#[from] WeightsError),
+    /// The computing threads could not be started.
+    #[error(transparent)]
+    Threads(#[from] crate::nn::threads::ThreadError),
+    /// A convolution or pooling does not fit its input.
+    #[error(transparent)]
+    Window(#[from] crate::nn::kernels::window::WindowError),
     /// The engine failed in a way that no input should be able to cause.
     #[error("internal error: {0}; please report it with the inputs JSON")]
     Internal(String),
@@ -81,15 +87,9 @@ impl Error {
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Input(_)
-            | Self::Inputs(_)
-            | Self::Read { .. }
-            | Self::Model(_)
-            | Self::Parameter(_)
-            | Self::Estimator(_)
-            | Self::Weights(_) => 2,
-            Self::Output(_) | Self::Write { .. } | Self::Internal(_) => 1,
+            Self::Output(_) | Self::Write { .. } | Self::Internal(_) | Self::Threads(_) => 1,
             Self::In { error, .. } => error.exit_code(),
+            _ => 2,
         }
     }
 }

@@ -58,7 +58,7 @@ impl ParameterError {
         Self::Unknown {
             what,
             name: name.to_owned(),
-            hint: did_you_mean(name, known),
+            hint: format!("; {}", did_you_mean(name, known)),
         }
     }
 }
@@ -244,7 +244,7 @@ impl<'a> Parameters<'a> {
         {
             None => Ok(()),
             Some(name) => Err(ParameterError::NoSuchParameter {
-                hint: did_you_mean(name, &self.known),
+                hint: format!("; {}", did_you_mean(name, &self.known)),
                 owner: self.owner,
                 name: name.clone(),
             }),
