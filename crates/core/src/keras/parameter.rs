@@ -10,23 +10,23 @@ use crate::galaxy::inputs::{Flag, MultiSelect, OptionalInteger, OptionalNumber, 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ParameterError {
     /// A name outside a closed vocabulary: an optimiser, a loss, a metric, a callback.
-    #[error("unknown {what} '{name}'; {hint}")]
+    #[error("unknown {what} '{name}'{hint}")]
     Unknown {
         /// What the name should have been: "loss", "optimizer".
         what: &'static str,
         /// The name as it was given.
         name: String,
-        /// "did you mean ...?", or the known names.
+        /// `"; did you mean ...?"`, or all known names.
         hint: String,
     },
     /// A parameter that its owner does not have.
-    #[error("{owner} has no parameter '{name}'; {hint}")]
+    #[error("{owner} has no parameter '{name}'{hint}")]
     NoSuchParameter {
         /// Who was given the parameter: "optimizer Adam".
         owner: String,
         /// The parameter's name as it was given.
         name: String,
-        /// "did you mean ...?", or the known names.
+        /// `"; did you mean ...?"`, or all known names.
         hint: String,
     },
     /// A value that its parameter cannot take.

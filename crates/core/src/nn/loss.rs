@@ -17,9 +17,7 @@ impl Kernel for LossKernel {
         let predicted = inputs[0];
         let width = predicted.shape.last().copied().unwrap_or(1);
         let mut gradient = vec![0.0; if save { predicted.values.len() } else { 0 }];
-        let mean = self
-            .function
-            .mean(&self.truth, predicted.values, width, save.then_some(&mut gradient[..]));
+        let mean = self.function.mean(&self.truth, predicted.values, width, save.then_some(&mut gradient[..]));
         Output::saving(vec![mean as f32], vec![1], gradient)
     }
 

@@ -11,10 +11,7 @@ pub(in crate::nn) struct ActivityKernel(pub Regularizer);
 impl Kernel for ActivityKernel {
     fn forward(&self, inputs: &[View<'_>], _: bool) -> Result<Output> {
         let batch = inputs[0].shape[0].max(1) as f64;
-        Output::new(
-            vec![(weight::penalty(self.0, inputs[0].values) / batch) as f32],
-            vec![1],
-        )
+        Output::new(vec![(weight::penalty(self.0, inputs[0].values) / batch) as f32], vec![1])
     }
 
     fn backward(&self, inputs: &[View<'_>], _: &Saved, dy: View<'_>, _: &[bool]) -> Result<Gradients> {

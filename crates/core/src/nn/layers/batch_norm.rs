@@ -31,30 +31,16 @@ impl Kernel for BatchNormKernel {
     fn forward(&self, inputs: &[View<'_>], _: bool) -> Result<Output> {
         let x = inputs[0];
         let axes = Axes::around(x.shape, self.axis);
-        let statistics = self
-            .fixed
-            .clone()
-            .unwrap_or_else(|| batch_norm::moments(x.values, axes));
+        let statistics = self.fixed.clone().unwrap_or_else(|| batch_norm::moments(x.values, axes));
         let beta = self.has_beta.then(|| inputs[inputs.len() - 1].values);
         let (mean, variance) = (&statistics.0[..], &statistics.1[..]);
-        let y = batch_norm::normalize(
-            x.values,
-            axes,
-            (mean, variance),
-            (self.gamma(inputs), beta),
-            self.epsilon,
-        );
-        self.seen
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone_from(&statistics);
+        let y = batch_norm::normalize(x.values, axes, (mean, variance), (self.gamma(inputs), beta), self.epsilon);
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&statistics);
         Output::saving(y, x.shape.to_vec(), statistics)
     }
 
     fn backward(&self, inputs: &[View<'_>], saved: &Saved, dy: View<'_>, needs: &[bool]) -> Result<Gradients> {
-        let Some((mean, variance)) = saved.downcast_ref::<(Vec<f32>, Vec<f32>)>() else {
-            return vec![None; needs.len()];
-        };
+        let Some((mean, variance)) = saved.downcast_ref::<(Vec<f32>, Vec<f32>)>() else { return vec![None; needs.len()] };
         let x = inputs[0];
         let gradients = batch_norm::backward(
             x.values,
@@ -102,10 +88,7 @@ impl Layer for BatchNorm {
             fixed: (!pass.training).then(|| (moving[0].clone(), moving[1].clone())),
             seen: Arc::clone(&seen),
         };
-        let tensors = std::iter::once(&inputs[0].tensor)
-            .chain(&weights[..trained])
-            .cloned()
-            .collect();
+        let tensors = std::iter::once(&inputs[0].tensor).chain(&weights[..trained]).cloned().collect();
         let tensor = operation::apply(Arc::new(kernel), tensors);
         if pass.training {
             let (mean, mut variance) = std::mem::take(&mut *seen.lock().unwrap_or_else(PoisonError::into_inner));
@@ -122,9 +105,6 @@ impl Layer for BatchNorm {
                 pass.updates.push((self.first_weight + trained + index, values));
             }
         }
-        Flow {
-            tensor,
-            mask: inputs[0].mask.clone(),
-        }
+        Flow { tensor, mask: inputs[0].mask.clone() }
     }
 }

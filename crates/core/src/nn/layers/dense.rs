@@ -9,18 +9,12 @@ pub(super) struct DenseKernel;
 
 fn shape(x: View<'_>, w: View<'_>) -> DenseShape {
     let (inputs, units) = (w.shape[0], w.shape[1]);
-    DenseShape {
-        rows: x.values.len() / inputs.max(1),
-        inputs,
-        units,
-    }
+    DenseShape { rows: x.values.len() / inputs.max(1), inputs, units }
 }
 
 impl Kernel for DenseKernel {
     fn forward(&self, inputs: &[View<'_>], _: bool) -> Result<Output> {
-        let [x, w, bias @ ..] = inputs else {
-            unreachable!("dense has an input and a kernel")
-        };
+        let [x, w, bias @ ..] = inputs else { unreachable!("dense has an input and a kernel") };
         let shape = shape(*x, *w);
         let y = dense::forward(shape, x.values, w.values, bias.first().map(|b| b.values));
         let mut y_shape = x.shape.to_vec();
@@ -36,10 +30,6 @@ impl Kernel for DenseKernel {
             1 => dense::backward_weights(shape, inputs[0].values, dy.values),
             _ => dense::backward_bias(shape, dy.values),
         };
-        needs
-            .iter()
-            .enumerate()
-            .map(|(index, &needed)| needed.then(|| gradient(index)))
-            .collect()
+        needs.iter().enumerate().map(|(index, &needed)| needed.then(|| gradient(index))).collect()
     }
 }

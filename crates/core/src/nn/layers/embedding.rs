@@ -14,9 +14,7 @@ struct EmbeddingKernel;
 
 impl Kernel for EmbeddingKernel {
     fn forward(&self, inputs: &[View<'_>], _: bool) -> Result<Output> {
-        let [ids, table] = inputs else {
-            unreachable!("an embedding has ids and a table")
-        };
+        let [ids, table] = inputs else { unreachable!("an embedding has ids and a table") };
         let dim = table.shape[1];
         let mut shape = ids.shape.to_vec();
         shape.push(dim);
@@ -24,9 +22,7 @@ impl Kernel for EmbeddingKernel {
     }
 
     fn backward(&self, inputs: &[View<'_>], _: &Saved, dy: View<'_>, needs: &[bool]) -> Result<Gradients> {
-        let [ids, table] = inputs else {
-            unreachable!("an embedding has ids and a table")
-        };
+        let [ids, table] = inputs else { unreachable!("an embedding has ids and a table") };
         let gradient = || embedding::backward(ids.values, dy.values, table.shape[0], table.shape[1]);
         vec![None, needs[1].then(gradient)]
     }
@@ -46,10 +42,7 @@ impl Embedding {
             return None;
         }
         let keep = operation::values(&ids.tensor).iter().map(|&id| id != 0.0).collect();
-        Some(Arc::new(Mask {
-            steps: ids.shape().get(1).copied().unwrap_or(1),
-            keep,
-        }))
+        Some(Arc::new(Mask { steps: ids.shape().get(1).copied().unwrap_or(1), keep }))
     }
 }
 
@@ -57,9 +50,6 @@ impl Layer for Embedding {
     fn forward(&self, inputs: &[Flow], weights: &[DispatchTensor], _: &mut Pass) -> Result<Flow> {
         let mask = self.mask(&inputs[0]);
         let tensors = vec![inputs[0].tensor.clone(), weights[0].clone()];
-        Flow {
-            tensor: operation::apply(Arc::new(EmbeddingKernel), tensors),
-            mask,
-        }
+        Flow { tensor: operation::apply(Arc::new(EmbeddingKernel), tensors), mask }
     }
 }

@@ -39,9 +39,7 @@ impl Kernel for PoolKernel {
 
     fn backward(&self, _: &[View<'_>], saved: &Saved, dy: View<'_>, _: &[bool]) -> Result<Gradients> {
         let dx = match self.pooling {
-            Pooling::Max => saved
-                .downcast_ref::<ArgMax>()
-                .map(|found| pool::max_backward(&self.geometry, found, dy.values)),
+            Pooling::Max => saved.downcast_ref::<ArgMax>().map(|found| pool::max_backward(&self.geometry, found, dy.values)),
             Pooling::Average => Some(pool::average_backward(&self.geometry, dy.values)),
         };
         vec![dx]
@@ -64,14 +62,9 @@ impl MaskedAverageKernel {
 
 impl Kernel for MaskedAverageKernel {
     fn forward(&self, inputs: &[View<'_>], _: bool) -> Result<Output> {
-        let &[batch, steps, channels] = inputs[0].shape else {
-            unreachable!("a masked sequence has steps and channels")
-        };
+        let &[batch, steps, channels] = inputs[0].shape else { unreachable!("a masked sequence has steps and channels") };
         let mut y = vec![0.0; batch * channels];
-        let rows = inputs[0]
-            .values
-            .chunks_exact(steps * channels)
-            .zip(y.chunks_exact_mut(channels));
+        let rows = inputs[0].values.chunks_exact(steps * channels).zip(y.chunks_exact_mut(channels));
         for ((keep, share), (x, y)) in self.shares().zip(rows) {
             for (x, _) in x.chunks_exact(channels).zip(keep).filter(|(_, keep)| **keep) {
                 y.iter_mut().zip(x).for_each(|(y, x)| *y += share * x);
@@ -81,13 +74,9 @@ impl Kernel for MaskedAverageKernel {
     }
 
     fn backward(&self, inputs: &[View<'_>], _: &Saved, dy: View<'_>, _: &[bool]) -> Result<Gradients> {
-        let &[_, steps, channels] = inputs[0].shape else {
-            unreachable!("a masked sequence has steps and channels")
-        };
+        let &[_, steps, channels] = inputs[0].shape else { unreachable!("a masked sequence has steps and channels") };
         let mut dx = vec![0.0; inputs[0].values.len()];
-        let rows = dx
-            .chunks_exact_mut(steps * channels)
-            .zip(dy.values.chunks_exact(channels));
+        let rows = dx.chunks_exact_mut(steps * channels).zip(dy.values.chunks_exact(channels));
         for ((keep, share), (dx, dy)) in self.shares().zip(rows) {
             for (dx, _) in dx.chunks_exact_mut(channels).zip(keep).filter(|(_, keep)| **keep) {
                 dx.iter_mut().zip(dy).for_each(|(dx, dy)| *dx = share * dy);
