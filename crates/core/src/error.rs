@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use crate::galaxy::inputs::InputsError;
 use crate::galaxy::output::OutputError;
 use crate::keras::estimator::EstimatorError;
+use crate::keras::model::ModelError;
 use crate::keras::parameter::ParameterError;
 use crate::keras::weights::WeightsError;
 
@@ -41,6 +42,17 @@ pub enum Error {
         /// What the system says.
         source: std::io::Error,
     },
+    /// Something is wrong with the contents of a file.
+    #[error("{}: {error}", path.display())]
+    In {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        error: Box<Error>,
+    },
+    /// A model configuration that cannot be read, or whose layers do not fit together.
+    #[error(transparent)]
+    Model(#[from] ModelError),
     /// A name or value outside Keras's vocabulary.
     #[error(transparent)]
     Parameter(#[from] ParameterError),
@@ -71,11 +83,21 @@ pub enum Error {
 }
 
 impl Error {
+    /// The same error, saying in which file it arose.
+    #[must_use]
+    pub fn in_file(self, path: impl Into<PathBuf>) -> Self {
+        Self::In {
+            path: path.into(),
+            error: Box::new(self),
+        }
+    }
+
     /// The process exit code: 2 when the input or the form is at fault, 1 when the work failed.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Output(_) | Self::Write { .. } | Self::Internal(_) | Self::Threads(_) => 1,
+            Self::In { error, .. } => error.exit_code(),
             _ => 2,
         }
     }

@@ -384,3 +384,7 @@ impl ReduceLrState {
         Decision::default()
     }
 }
+
+#[cfg(test)]
+#[path = "callback_tests.rs"]
+mod tests;

@@ -357,12 +357,11 @@ impl Estimator {
         }
         let json = unpack(&mut zip, JSON_MEMBER, JSON_LIMIT)?;
         let estimator = Self::from_json(&json)?;
-        let weights = match zip.index_for_name(WEIGHTS_MEMBER) {
-            None => None,
-            Some(_) => {
-                let limit = WEIGHTS_LIMIT.min((bytes.len() as u64).saturating_mul(WEIGHTS_EXPANSION));
-                Some(unpack(&mut zip, WEIGHTS_MEMBER, limit)?)
-            }
+        let weights = if zip.index_for_name(WEIGHTS_MEMBER).is_some() {
+            let limit = WEIGHTS_LIMIT.min((bytes.len() as u64).saturating_mul(WEIGHTS_EXPANSION));
+            Some(unpack(&mut zip, WEIGHTS_MEMBER, limit)?)
+        } else {
+            None
         };
         if weights.is_none() {
             if estimator.fitted.is_some() {
@@ -443,3 +442,7 @@ fn pickled_class(bytes: &[u8]) -> String {
         .map(|class| format!(" ({})", String::from_utf8_lossy(class)))
         .unwrap_or_default()
 }
+
+#[cfg(test)]
+#[path = "estimator_tests.rs"]
+mod tests;

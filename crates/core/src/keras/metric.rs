@@ -140,8 +140,8 @@ mod tests {
 
     use super::*;
 
-    fn names(value: Value) -> Vec<&'static str> {
-        Metric::from_form(Some(&value))
+    fn names(value: &Value) -> Vec<&'static str> {
+        Metric::from_form(Some(value))
             .expect("valid")
             .iter()
             .map(Metric::name)
@@ -150,22 +150,22 @@ mod tests {
 
     #[test]
     fn both_shapes_of_the_multi_select_are_read() {
-        assert_eq!(names(json!("acc,mse")), ["acc", "mse"]);
-        assert_eq!(names(json!(["cosine", "mape"])), ["cosine", "mape"]);
+        assert_eq!(names(&json!("acc,mse")), ["acc", "mse"]);
+        assert_eq!(names(&json!(["cosine", "mape"])), ["cosine", "mape"]);
     }
 
     #[test]
     fn nothing_chosen_is_no_metric() {
         for nothing in [json!("None"), json!(null), json!([]), json!("none"), json!(["none"])] {
-            assert!(names(nothing).is_empty());
+            assert!(names(&nothing).is_empty());
         }
-        assert_eq!(names(json!("acc,none")), ["acc"]);
+        assert_eq!(names(&json!("acc,none")), ["acc"]);
     }
 
     #[test]
     fn the_second_mae_of_the_original_form_is_its_mape() {
-        assert_eq!(names(json!("mse,mae,mae")), ["mse", "mae", "mape"]);
-        assert_eq!(names(json!(["acc", "acc"])), ["acc"]);
+        assert_eq!(names(&json!("mse,mae,mae")), ["mse", "mae", "mape"]);
+        assert_eq!(names(&json!(["acc", "acc"])), ["acc"]);
     }
 
     #[test]

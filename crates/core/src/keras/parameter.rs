@@ -4,6 +4,7 @@
 use serde_json::{Map, Value};
 
 use super::suggest::did_you_mean;
+use crate::galaxy::inputs::{Flag, MultiSelect, OptionalInteger, OptionalNumber, from_value};
 
 /// A name or value that is not part of Keras's vocabulary.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -137,13 +138,8 @@ impl<'a> Parameters<'a> {
     /// When the value is not a number, or outside `range`.
     pub fn optional_number(&mut self, name: &'static str, range: Range) -> Result<Option<f64>, ParameterError> {
         let Some(value) = self.value(name) else { return Ok(None) };
-        let number = match value {
-            Value::Number(number) => number.as_f64(),
-            Value::String(text) => text.trim().parse().ok(),
-            _ => None,
-        };
-        match number {
-            Some(number) if range.holds(number) => Ok(Some(number)),
+        match from_value(value) {
+            Ok(OptionalNumber(Some(number))) if range.holds(number) => Ok(Some(number)),
             _ => Err(self.refuse(name, value, range.describe())),
         }
     }
@@ -162,13 +158,10 @@ impl<'a> Parameters<'a> {
     /// When the value is not a whole number, or less than `least`.
     pub fn optional_count(&mut self, name: &'static str, least: u32) -> Result<Option<u32>, ParameterError> {
         let Some(value) = self.value(name) else { return Ok(None) };
-        let number = match value {
-            Value::Number(number) => number.as_u64(),
-            Value::String(text) => text.trim().parse().ok(),
-            _ => None,
-        };
-        match number.and_then(|number| u32::try_from(number).ok()) {
-            Some(number) if number >= least => Ok(Some(number)),
+        match from_value(value) {
+            Ok(OptionalInteger(Some(number))) if number >= i64::from(least) && u32::try_from(number).is_ok() => {
+                Ok(u32::try_from(number).ok())
+            }
             _ => Err(self.refuse(
                 name,
                 value,
@@ -189,14 +182,9 @@ impl<'a> Parameters<'a> {
         let Some(value) = self.value(name) else {
             return Ok(default);
         };
-        match value {
-            Value::Bool(on) => Ok(*on),
-            Value::String(text) => match text.to_ascii_lowercase().as_str() {
-                "true" | "booltrue" | "yes" => Ok(true),
-                "false" | "boolfalse" | "no" => Ok(false),
-                _ => Err(self.refuse(name, value, "true or false")),
-            },
-            _ => Err(self.refuse(name, value, "true or false")),
+        match from_value(value) {
+            Ok(Flag(on)) => Ok(on),
+            Err(_) => Err(self.refuse(name, value, "true or false")),
         }
     }
 
@@ -279,31 +267,17 @@ pub fn is_empty(value: &Value) -> bool {
 /// # Errors
 /// When the value has another shape.
 pub fn choices(owner: &str, name: &str, value: Option<&Value>) -> Result<Vec<String>, ParameterError> {
-    let refuse = |value: &Value| ParameterError::Value {
-        owner: owner.to_owned(),
-        name: name.to_owned(),
-        value: shorten(&value.to_string()),
-        expected: "a list of names or a text with commas between them",
-    };
-    let Some(value) = value.filter(|value| !is_empty(value)) else {
+    let Some(value) = value else {
         return Ok(Vec::new());
     };
-    match value {
-        Value::String(text) => Ok(text
-            .split(',')
-            .map(|item| item.trim().to_owned())
-            .filter(|item| !item.is_empty())
-            .collect()),
-        Value::Array(items) => items
-            .iter()
-            .filter(|item| !is_empty(item))
-            .map(|item| {
-                item.as_str()
-                    .map(|text| text.trim().to_owned())
-                    .ok_or_else(|| refuse(value))
-            })
-            .collect(),
-        _ => Err(refuse(value)),
+    match from_value(value) {
+        Ok(MultiSelect(chosen)) => Ok(chosen),
+        Err(_) => Err(ParameterError::Value {
+            owner: owner.to_owned(),
+            name: name.to_owned(),
+            value: shorten(&value.to_string()),
+            expected: "a list of names or a text with commas between them",
+        }),
     }
 }
 

@@ -12,6 +12,8 @@
 
 mod assign;
 mod read;
+#[cfg(test)]
+mod tests;
 mod write;
 
 pub use assign::assign;

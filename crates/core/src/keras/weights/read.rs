@@ -119,7 +119,13 @@ fn names(attributes: &Attributes, name: &str, place: &str) -> Result<Vec<String>
 /// Unpacks a lookup, saying what it means when there is nothing of that name.
 fn open<T>(found: Result<T, Error>, place: &str) -> Result<T, WeightsError> {
     found.map_err(|error| match error {
-        Error::Format(FormatError::PathNotFound(_)) => refused(
+        // In groups of the older kind a soft link is an object at the undefined address, which is the highest there is.
+        Error::Format(
+            FormatError::PathNotFound(_)
+            | FormatError::UnexpectedEof {
+                expected: usize::MAX, ..
+            },
+        ) => refused(
             place,
             "is listed but not in the file, or only as a soft or external link, which are not followed",
         ),
