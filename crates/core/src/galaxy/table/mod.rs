@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 use rayon::prelude::*;
 
 pub use error::{CellFault, Place, TableError, TableProblem};
+pub(crate) use number::is_missing;
 
 use super::columns::Selector;
 use blocks::Blocks;
@@ -346,3 +347,6 @@ impl Cells {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;
