@@ -2,9 +2,15 @@
 
 use std::path::PathBuf;
 
+use crate::galaxy::inputs::InputsError;
+use crate::galaxy::output::OutputError;
+use crate::galaxy::table::TableError;
 use crate::keras::estimator::EstimatorError;
 use crate::keras::parameter::ParameterError;
 use crate::keras::weights::WeightsError;
+use crate::train::labels::LabelError;
+use crate::train::score::ScoreError;
+use crate::train::split::SplitError;
 
 /// Shorthand for results of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -17,6 +23,24 @@ pub enum Error {
     /// The user's input is at fault: a file, a parameter or how they fit together.
     #[error("{0}")]
     Input(String),
+    /// The inputs JSON cannot be used.
+    #[error(transparent)]
+    Inputs(#[from] InputsError),
+    /// A table cannot be used.
+    #[error(transparent)]
+    Table(#[from] TableError),
+    /// The labels cannot be used.
+    #[error(transparent)]
+    Labels(#[from] LabelError),
+    /// The rows cannot be split as the form asks.
+    #[error(transparent)]
+    Split(#[from] SplitError),
+    /// The predictions cannot be scored as the form asks.
+    #[error(transparent)]
+    Score(#[from] ScoreError),
+    /// An output could not be put in place.
+    #[error(transparent)]
+    Output(#[from] OutputError),
     /// A file that the user named could not be read.
     #[error("cannot read {path}: {source}")]
     Read {
@@ -58,7 +82,11 @@ impl Error {
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Write { .. } | Self::Internal(_) | Self::Threads(_) => 1,
+            Self::Write { .. }
+            | Self::Output(_)
+            | Self::Internal(_)
+            | Self::Threads(_)
+            | Self::Score(ScoreError::Length { .. }) => 1,
             _ => 2,
         }
     }
