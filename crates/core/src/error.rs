@@ -4,10 +4,14 @@ use std::path::PathBuf;
 
 use crate::galaxy::inputs::InputsError;
 use crate::galaxy::output::OutputError;
+use crate::galaxy::table::TableError;
 use crate::keras::estimator::EstimatorError;
 use crate::keras::model::ModelError;
 use crate::keras::parameter::ParameterError;
 use crate::keras::weights::WeightsError;
+use crate::train::labels::LabelError;
+use crate::train::score::ScoreError;
+use crate::train::split::SplitError;
 
 /// Shorthand for results of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -23,6 +27,18 @@ pub enum Error {
     /// The inputs JSON cannot be used.
     #[error(transparent)]
     Inputs(#[from] InputsError),
+    /// A table cannot be used.
+    #[error(transparent)]
+    Table(#[from] TableError),
+    /// The labels cannot be used.
+    #[error(transparent)]
+    Labels(#[from] LabelError),
+    /// The rows cannot be split as the form asks.
+    #[error(transparent)]
+    Split(#[from] SplitError),
+    /// The predictions cannot be scored as the form asks.
+    #[error(transparent)]
+    Score(#[from] ScoreError),
     /// An output could not be put in place.
     #[error(transparent)]
     Output(#[from] OutputError),
@@ -98,6 +114,11 @@ impl Error {
         match self {
             Self::Output(_) | Self::Write { .. } | Self::Internal(_) | Self::Threads(_) => 1,
             Self::In { error, .. } => error.exit_code(),
+            Self::Write { .. }
+            | Self::Output(_)
+            | Self::Internal(_)
+            | Self::Threads(_)
+            | Self::Score(ScoreError::Length { .. }) => 1,
             _ => 2,
         }
     }

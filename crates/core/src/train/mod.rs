@@ -6,4 +6,5 @@ pub mod labels;
 pub mod metrics;
 pub mod optimizer;
 pub mod samples;
+pub mod score;
 pub mod split;

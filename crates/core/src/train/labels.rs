@@ -1,1 +1,0 @@
-//! Class labels of any kind (integers, strings, one-hot columns) as class indices and back.

@@ -1,1 +1,0 @@
-//! Rows held out for validation or test, chosen as scikit-learn chooses them.
