@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use crate::galaxy::inputs::InputsError;
 use crate::galaxy::output::OutputError;
+use crate::galaxy::table::TableError;
 
 /// Shorthand for results of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -19,6 +20,9 @@ pub enum Error {
     /// The inputs JSON cannot be used.
     #[error(transparent)]
     Inputs(#[from] InputsError),
+    /// A table cannot be used.
+    #[error(transparent)]
+    Table(#[from] TableError),
     /// An output could not be put in place.
     #[error(transparent)]
     Output(#[from] OutputError),
@@ -48,7 +52,7 @@ impl Error {
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Input(_) | Self::Inputs(_) | Self::Read { .. } => 2,
+            Self::Input(_) | Self::Inputs(_) | Self::Table(_) | Self::Read { .. } => 2,
             Self::Output(_) | Self::Write { .. } | Self::Internal(_) => 1,
         }
     }
