@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use crate::galaxy::inputs::InputsError;
 use crate::galaxy::output::OutputError;
 use crate::galaxy::table::TableError;
+use crate::plot::PlotError;
+use crate::tool::ml_visualization_ex::LabelsError;
 
 /// Shorthand for results of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -42,18 +44,75 @@ pub enum Error {
         /// What the system says.
         source: std::io::Error,
     },
+    /// A picture could not be drawn.
+    #[error(transparent)]
+    Plot(#[from] PlotError),
+    /// True and predicted labels cannot be compared.
+    #[error(transparent)]
+    Labels(#[from] LabelsError),
     /// The engine failed in a way that no input should be able to cause.
     #[error("internal error: {0}; please report it with the inputs JSON")]
     Internal(String),
 }
 
 impl Error {
+    /// The message with whatever its causes add to it, in one line.
+    ///
+    /// Most messages quote their cause already, for callers that print no more than the message; it is not said twice.
+    #[must_use]
+    pub fn in_one_line(&self) -> String {
+        let mut line = self.to_string();
+        let mut cause = std::error::Error::source(self);
+        while let Some(error) = cause {
+            let text = error.to_string();
+            if !line.contains(&text) {
+                line.push_str(": ");
+                line.push_str(&text);
+            }
+            cause = error.source();
+        }
+        line.split_whitespace().collect::<Vec<_>>().join(" ")
+    }
+
     /// The process exit code: 2 when the input or the form is at fault, 1 when the work failed.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Input(_) | Self::Inputs(_) | Self::Table(_) | Self::Read { .. } => 2,
-            Self::Output(_) | Self::Write { .. } | Self::Internal(_) => 1,
+            Self::Input(_)
+            | Self::Inputs(_)
+            | Self::Table(_)
+            | Self::Labels(_)
+            | Self::Plot(PlotError::TooManyClasses { .. })
+            | Self::Read { .. } => 2,
+            Self::Output(_) | Self::Plot(_) | Self::Write { .. } | Self::Internal(_) => 1,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("the job failed\nbadly")]
+    struct Terse(#[source] io::Error);
+
+    #[test]
+    fn causes_are_said_once_and_in_one_line() {
+        let quoting = Error::Read {
+            path: "x.tsv".into(),
+            source: io::Error::other("disk on fire"),
+        };
+        assert_eq!(quoting.in_one_line(), "cannot read x.tsv: disk on fire");
+        let terse = Error::Write {
+            path: "output".into(),
+            source: io::Error::other(Terse(io::Error::other("no space"))),
+        };
+        assert_eq!(
+            terse.in_one_line(),
+            "cannot write output: the job failed badly: no space"
+        );
     }
 }
