@@ -5,6 +5,9 @@ use std::path::PathBuf;
 use crate::galaxy::inputs::InputsError;
 use crate::galaxy::output::OutputError;
 use crate::galaxy::table::TableError;
+use crate::keras::estimator::EstimatorError;
+use crate::keras::parameter::ParameterError;
+use crate::keras::weights::WeightsError;
 use crate::plot::PlotError;
 use crate::tool::ml_visualization_ex::LabelsError;
 
@@ -50,6 +53,21 @@ pub enum Error {
     /// True and predicted labels cannot be compared.
     #[error(transparent)]
     Labels(#[from] LabelsError),
+    /// A name or value outside Keras's vocabulary.
+    #[error(transparent)]
+    Parameter(#[from] ParameterError),
+    /// An estimator archive that cannot be read.
+    #[error(transparent)]
+    Estimator(#[from] EstimatorError),
+    /// A weights file that cannot be read, or is of another model.
+    #[error(transparent)]
+    Weights(#[from] WeightsError),
+    /// The computing threads could not be started.
+    #[error(transparent)]
+    Threads(#[from] crate::nn::threads::ThreadError),
+    /// A convolution or pooling does not fit its input.
+    #[error(transparent)]
+    Window(#[from] crate::nn::kernels::window::WindowError),
     /// The engine failed in a way that no input should be able to cause.
     #[error("internal error: {0}; please report it with the inputs JSON")]
     Internal(String),
@@ -78,13 +96,12 @@ impl Error {
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Input(_)
-            | Self::Inputs(_)
-            | Self::Table(_)
-            | Self::Labels(_)
-            | Self::Plot(PlotError::TooManyClasses { .. })
-            | Self::Read { .. } => 2,
-            Self::Output(_) | Self::Plot(_) | Self::Write { .. } | Self::Internal(_) => 1,
+            Self::Output(_)
+            | Self::Write { .. }
+            | Self::Internal(_)
+            | Self::Threads(_)
+            | Self::Plot(PlotError::Font(_) | PlotError::Encode(_)) => 1,
+            _ => 2,
         }
     }
 }

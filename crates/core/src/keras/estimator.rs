@@ -1,1 +1,445 @@
-//! .
+//! The estimator archive: what Create deep learning model writes, Deep learning training completes and Model Prediction reads.
+//!
+//! A zip with `estimator.json` (this module's [`Estimator`]) and, once there are weights, `weights.h5` (see [`super::weights`]). It holds
+//! nothing that could run. The same estimator gives the same bytes: fixed order, fixed time stamps.
+
+use std::io::{Cursor, Read, Write};
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use zip::result::ZipError;
+use zip::write::SimpleFileOptions;
+use zip::{CompressionMethod, DateTime, ZipArchive, ZipWriter};
+
+use super::callback::Callback;
+use super::file_kind::FileKind;
+use super::loss::Loss;
+use super::metric::Metric;
+use super::optimizer::Optimizer;
+
+/// The version of the format that is written. A reader refuses higher ones.
+pub const FORMAT_VERSION: u32 = 1;
+
+const JSON_MEMBER: &str = "estimator.json";
+const WEIGHTS_MEMBER: &str = "weights.h5";
+
+/// No model of the form (500 layers at most) comes near this size; it keeps a forged archive from filling the memory.
+const JSON_LIMIT: u64 = 64 << 20;
+/// How many times larger than the archive the weights may be. Trained weights hardly shrink, fresh ones (zeros) a thousandfold.
+const WEIGHTS_EXPANSION: u64 = 1032;
+const WEIGHTS_LIMIT: u64 = 8 << 30;
+
+/// What is wrong with an estimator file.
+#[derive(Debug, thiserror::Error)]
+pub enum EstimatorError {
+    /// A pickle of the Python tools.
+    #[error(
+        "this is a model pickled by the Python tool{class}, which cannot be read safely; rebuild it from its model configuration \
+         with Create deep learning model"
+    )]
+    Pickle {
+        /// The pickled class in parentheses, when it can be told.
+        class: String,
+    },
+    /// An HDF5 file.
+    #[error(
+        "this is an HDF5 file, either weights or a model of the newer Python tools (h5mlm), not an estimator; give the zip that \
+         Create deep learning model or Deep learning training wrote"
+    )]
+    Hdf5,
+    /// Something else that is no zip.
+    #[error(
+        "this is {0}, not an estimator; give the zip that Create deep learning model or Deep learning training wrote"
+    )]
+    Foreign(&'static str),
+    /// A zip that stops in the middle.
+    #[error("the estimator's zip archive is damaged or was cut off ({0}); upload or compute it again")]
+    Damaged(String),
+    /// A zip of something else.
+    #[error(
+        "this zip archive holds no {JSON_MEMBER}, so it is not an estimator (it holds {0}); give the zip that Create deep learning \
+         model or Deep learning training wrote"
+    )]
+    OtherZip(String),
+    /// A member that is larger than any estimator's.
+    #[error(
+        "the estimator's {member} would be larger than {limit} bytes when unpacked, which no estimator's is; the file is refused"
+    )]
+    TooLarge {
+        /// The archive's member.
+        member: &'static str,
+        /// The limit in bytes.
+        limit: u64,
+    },
+    /// Written by a version of these tools that is to come.
+    #[error(
+        "the estimator has format version {found}, and this tool reads up to {FORMAT_VERSION}; use a newer version of the tool"
+    )]
+    Newer {
+        /// The file's version.
+        found: u64,
+    },
+    /// `estimator.json` does not say what it should.
+    #[error("the estimator's {JSON_MEMBER} cannot be understood: {0}")]
+    Json(#[source] serde_json::Error),
+    /// Fitted, but the weights are missing.
+    #[error("the estimator says that it is {0}, but the archive holds no {WEIGHTS_MEMBER}; compute it again")]
+    NoWeights(&'static str),
+    /// Writing the archive failed, which it cannot in memory.
+    #[error("cannot pack the estimator: {0}")]
+    Pack(String),
+}
+
+/// What kind of estimator the model becomes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum LearningType {
+    /// Predicts classes.
+    KerasGClassifier,
+    /// Predicts numbers.
+    KerasGRegressor,
+    /// A model that comes with its weights; it predicts raw outputs.
+    #[serde(rename = "prefitted")]
+    Prefitted,
+}
+
+impl LearningType {
+    /// The name in the form.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::KerasGClassifier => "KerasGClassifier",
+            Self::KerasGRegressor => "KerasGRegressor",
+            Self::Prefitted => "prefitted",
+        }
+    }
+}
+
+/// A model with everything that training and prediction need.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Estimator {
+    /// What kind of estimator it is.
+    pub learning_type: LearningType,
+    /// The Keras model JSON as it was given: `{"class_name": ..., "config": ...}`.
+    pub model: Value,
+    /// How it is compiled; a prefitted model is not.
+    pub compile: Option<CompileParams>,
+    /// How it is fitted; a prefitted model is not.
+    pub fit: Option<FitParams>,
+    /// What training found out; none before.
+    pub fitted: Option<Fitted>,
+}
+
+/// Loss, optimiser and metrics.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CompileParams {
+    /// What training makes small.
+    pub loss: Loss,
+    /// How it does so.
+    pub optimizer: Optimizer,
+    /// What is reported beside the loss, in this order.
+    pub metrics: Vec<Metric>,
+}
+
+/// How the model is trained.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FitParams {
+    /// How many times all rows are seen.
+    pub epochs: u32,
+    /// Rows a step.
+    pub batch_size: u32,
+    /// Steps that make an epoch; all rows when none.
+    pub steps_per_epoch: Option<u32>,
+    /// Steps that make a validation; all rows when none.
+    pub validation_steps: Option<u32>,
+    /// The share of the training rows that are held out for validation when no validation rows are given (newer form).
+    pub validation_split: Option<f64>,
+    /// Callbacks in the form's order, without the choice "None".
+    pub callbacks: Vec<Callback>,
+    /// The seed that was asked for.
+    pub random_seed: Option<i64>,
+    /// Keras's verbosity.
+    pub verbose: u32,
+}
+
+/// What training found out.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Fitted {
+    /// The classes of a classifier, in the order of the outputs.
+    pub classes: Option<Classes>,
+    /// The shape of one row's input.
+    pub input_shape: Vec<usize>,
+    /// The shape of one row's output.
+    pub output_shape: Vec<usize>,
+    /// What was reported after each epoch.
+    pub history: History,
+    /// The seed that was used, whether it was asked for or drawn.
+    pub seed_used: u64,
+}
+
+/// A classifier's labels, sorted; the label at index `i` is class number `i`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", content = "values", rename_all = "snake_case")]
+pub enum Classes {
+    /// Whole numbers.
+    Integers(Vec<i64>),
+    /// Numbers with a fraction.
+    Floats(Vec<f64>),
+    /// Texts.
+    Strings(Vec<String>),
+    /// False and true.
+    Booleans(Vec<bool>),
+    /// The labels were given as this many one-hot (or multi-label) columns; the classes are their numbers.
+    OneHot(usize),
+}
+
+impl Classes {
+    /// How many classes there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Integers(values) => values.len(),
+            Self::Floats(values) => values.len(),
+            Self::Strings(values) => values.len(),
+            Self::Booleans(values) => values.len(),
+            Self::OneHot(width) => *width,
+        }
+    }
+
+    /// Whether there is no class.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// What was reported after each epoch: one column a value, one row an epoch.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct History {
+    columns: Vec<Column>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Column {
+    name: String,
+    #[serde(with = "any_number")]
+    values: Vec<f64>,
+}
+
+impl History {
+    /// An empty history of these values: `loss`, `acc`, `val_loss`, ...
+    #[must_use]
+    pub fn new<'a>(names: impl IntoIterator<Item = &'a str>) -> Self {
+        let columns = names.into_iter().map(|name| Column {
+            name: name.to_owned(),
+            values: Vec::new(),
+        });
+        Self {
+            columns: columns.collect(),
+        }
+    }
+
+    /// Adds an epoch's values, in the order of the names. Values beyond the names are not kept.
+    pub fn push(&mut self, values: &[f64]) {
+        for (column, value) in self.columns.iter_mut().zip(values) {
+            column.values.push(*value);
+        }
+    }
+
+    /// The names of the values.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.columns.iter().map(|column| column.name.as_str())
+    }
+
+    /// One value's course over the epochs.
+    #[must_use]
+    pub fn values(&self, name: &str) -> Option<&[f64]> {
+        self.columns
+            .iter()
+            .find(|column| column.name == name)
+            .map(|column| column.values.as_slice())
+    }
+
+    /// How many epochs were reported.
+    #[must_use]
+    pub fn epochs(&self) -> usize {
+        self.columns.first().map_or(0, |column| column.values.len())
+    }
+}
+
+/// Numbers as JSON, where NaN and the infinities, which JSON does not have, are texts.
+mod any_number {
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Number {
+        Finite(f64),
+        Text(String),
+    }
+
+    pub fn serialize<S: Serializer>(values: &[f64], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(values.iter().map(|value| {
+            if value.is_finite() {
+                serde_json::Value::from(*value)
+            } else {
+                serde_json::Value::from(value.to_string())
+            }
+        }))
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<f64>, D::Error> {
+        let numbers = Vec::<Number>::deserialize(deserializer)?;
+        numbers
+            .into_iter()
+            .map(|number| match number {
+                Number::Finite(value) => Ok(value),
+                Number::Text(text) => text.parse().map_err(serde::de::Error::custom),
+            })
+            .collect()
+    }
+}
+
+/// `estimator.json`: the format's version before everything else.
+#[derive(Serialize)]
+struct Document<'a> {
+    format_version: u32,
+    #[serde(flatten)]
+    estimator: &'a Estimator,
+}
+
+impl Estimator {
+    /// Packs the estimator, with its weights (the bytes of an HDF5 file) if there are any.
+    ///
+    /// # Errors
+    /// When the archive cannot be built, which no estimator should be able to cause.
+    pub fn to_zip(&self, weights: Option<&[u8]>) -> Result<Vec<u8>, EstimatorError> {
+        let document = Document {
+            format_version: FORMAT_VERSION,
+            estimator: self,
+        };
+        let json = serde_json::to_vec_pretty(&document).map_err(|error| EstimatorError::Pack(error.to_string()))?;
+        let pack = |error: ZipError| EstimatorError::Pack(error.to_string());
+        let write = |error: std::io::Error| EstimatorError::Pack(error.to_string());
+        let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
+        let options = SimpleFileOptions::default()
+            .compression_method(CompressionMethod::Deflated)
+            .last_modified_time(DateTime::default())
+            .unix_permissions(0o644);
+        zip.start_file(JSON_MEMBER, options).map_err(pack)?;
+        zip.write_all(&json).map_err(write)?;
+        if let Some(weights) = weights {
+            let options = options.large_file(u32::try_from(weights.len()).is_err());
+            zip.start_file(WEIGHTS_MEMBER, options).map_err(pack)?;
+            zip.write_all(weights).map_err(write)?;
+        }
+        Ok(zip.finish().map_err(pack)?.into_inner())
+    }
+
+    /// Unpacks an estimator and its weights (the bytes of an HDF5 file).
+    ///
+    /// # Errors
+    /// Anything but an estimator archive of this or an earlier format version: see [`EstimatorError`].
+    pub fn from_zip(bytes: &[u8]) -> Result<(Self, Option<Vec<u8>>), EstimatorError> {
+        match FileKind::of(bytes) {
+            FileKind::Zip => {}
+            FileKind::Pickle => {
+                return Err(EstimatorError::Pickle {
+                    class: pickled_class(bytes),
+                });
+            }
+            FileKind::Hdf5 => return Err(EstimatorError::Hdf5),
+            other => return Err(EstimatorError::Foreign(other.describe())),
+        }
+        let damaged = |error: ZipError| EstimatorError::Damaged(error.to_string());
+        let mut zip = ZipArchive::new(Cursor::new(bytes)).map_err(damaged)?;
+        if zip.index_for_name(JSON_MEMBER).is_none() {
+            return Err(EstimatorError::OtherZip(contents(&zip)));
+        }
+        let json = unpack(&mut zip, JSON_MEMBER, JSON_LIMIT)?;
+        let estimator = Self::from_json(&json)?;
+        let weights = match zip.index_for_name(WEIGHTS_MEMBER) {
+            None => None,
+            Some(_) => {
+                let limit = WEIGHTS_LIMIT.min((bytes.len() as u64).saturating_mul(WEIGHTS_EXPANSION));
+                Some(unpack(&mut zip, WEIGHTS_MEMBER, limit)?)
+            }
+        };
+        if weights.is_none() {
+            if estimator.fitted.is_some() {
+                return Err(EstimatorError::NoWeights("fitted"));
+            }
+            if estimator.learning_type == LearningType::Prefitted {
+                return Err(EstimatorError::NoWeights("prefitted"));
+            }
+        }
+        Ok((estimator, weights))
+    }
+
+    fn from_json(json: &[u8]) -> Result<Self, EstimatorError> {
+        // The version is looked at first: a newer file may well have fields that this version cannot read.
+        #[derive(Deserialize)]
+        struct Version {
+            format_version: u64,
+        }
+        let Version { format_version } = serde_json::from_slice(json).map_err(EstimatorError::Json)?;
+        if format_version > u64::from(FORMAT_VERSION) {
+            return Err(EstimatorError::Newer { found: format_version });
+        }
+        serde_json::from_slice(json).map_err(EstimatorError::Json)
+    }
+}
+
+/// Reads one member, never more than `limit` bytes of it, whatever the archive says about its size.
+fn unpack(zip: &mut ZipArchive<Cursor<&[u8]>>, member: &'static str, limit: u64) -> Result<Vec<u8>, EstimatorError> {
+    let file = zip
+        .by_name(member)
+        .map_err(|error| EstimatorError::Damaged(error.to_string()))?;
+    if file.size() > limit {
+        return Err(EstimatorError::TooLarge { member, limit });
+    }
+    let mut bytes = Vec::new();
+    file.take(limit + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|error| EstimatorError::Damaged(format!("{member}: {error}")))?;
+    if bytes.len() as u64 > limit {
+        return Err(EstimatorError::TooLarge { member, limit });
+    }
+    Ok(bytes)
+}
+
+/// The first few members of an archive, for an error message.
+fn contents(zip: &ZipArchive<Cursor<&[u8]>>) -> String {
+    const SHOWN: usize = 3;
+    let names: Vec<String> = zip
+        .file_names_raw()
+        .take(SHOWN)
+        .map(|name| {
+            String::from_utf8_lossy(name)
+                .chars()
+                .filter(|c| !c.is_control())
+                .take(60)
+                .collect()
+        })
+        .collect();
+    match (names.len(), zip.len().saturating_sub(SHOWN)) {
+        (0, _) => "nothing".to_owned(),
+        (_, 0) => names.join(", "),
+        (_, more) => format!("{} and {more} more", names.join(", ")),
+    }
+}
+
+/// The Keras class that a pickle of the Python tools holds, in parentheses, as far as its first bytes tell.
+fn pickled_class(bytes: &[u8]) -> String {
+    let head = &bytes[..bytes.len().min(4096)];
+    let known: [&[u8]; 4] = [
+        b"KerasGClassifier",
+        b"KerasGRegressor",
+        b"KerasGBatchClassifier",
+        b"Sequential",
+    ];
+    known
+        .into_iter()
+        .find(|class| head.windows(class.len()).any(|window| window == *class))
+        .map(|class| format!(" ({})", String::from_utf8_lossy(class)))
+        .unwrap_or_default()
+}

@@ -1,1 +1,354 @@
 //! The threads that compute: one pool of `GALAXY_SLOTS` threads, denormals flushed to zero in each.
+//!
+//! Two rules hold for every kernel that runs here:
+//!
+//! - **Denormals are zero.** Gradients that vanish through hundreds of steps turn denormal, and a denormal operand costs a
+//!   hundred cycles. Keras's engine flushes them as well.
+//! - **The number of threads never shows in a result.** Work is cut into chunks whose size depends on the shapes alone, and partial
+//!   sums are added in the chunks' order. So the same seed gives the same bytes on one thread and on seven.
+
+use std::cell::RefCell;
+use std::mem::MaybeUninit;
+
+use rayon::prelude::*;
+
+/// Multiply-adds below which a kernel runs on the calling thread: waking the pool costs some ten microseconds.
+pub const WORTH_WAKING_THREADS: usize = 1 << 20;
+
+/// Why the pool of threads could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum ThreadError {
+    /// The system refused the threads, or the pool exists already.
+    #[error("cannot start {threads} computing threads: {source}; lower GALAXY_SLOTS, or start the pool only once")]
+    Pool {
+        /// How many threads were asked for.
+        threads: usize,
+        /// What rayon says.
+        source: rayon::ThreadPoolBuildError,
+    },
+}
+
+/// Starts the process's pool of `threads` threads and flushes denormals in them and in the calling thread.
+///
+/// # Errors
+/// When the system refuses to start the threads, or when a pool was started before.
+pub fn init(threads: usize) -> Result<(), ThreadError> {
+    flush_denormals();
+    builder(threads)
+        .build_global()
+        .map_err(|source| ThreadError::Pool { threads, source })
+}
+
+/// A pool of its own beside the process's: kernels called in `pool.install(|| ...)` run on its threads.
+///
+/// # Errors
+/// When the system refuses to start the threads.
+pub fn pool(threads: usize) -> Result<rayon::ThreadPool, ThreadError> {
+    builder(threads)
+        .build()
+        .map_err(|source| ThreadError::Pool { threads, source })
+}
+
+fn builder(threads: usize) -> rayon::ThreadPoolBuilder {
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .thread_name(|index| format!("compute-{index}"))
+        .start_handler(|_| flush_denormals())
+}
+
+/// Makes the calling thread treat denormal operands as zero and write zero instead of denormal results, from now on.
+pub fn flush_denormals() {
+    control::set(control::get() | control::FLUSH);
+}
+
+/// Runs `work` with denormals flushed on the calling thread, then puts the thread back as it was.
+pub fn with_flushed_denormals<R>(work: impl FnOnce() -> R) -> R {
+    struct Restore(u64);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            control::set(self.0);
+        }
+    }
+    let _restore = Restore(control::get());
+    flush_denormals();
+    work()
+}
+
+/// Makes a vector of `len` values chunk by chunk: `work(index, chunk)` gets each chunk of `chunk_len` values zeroed.
+///
+/// The chunks run on the pool's threads when `cost`, the multiply-adds of the whole, is worth it. A chunk is zeroed by the thread
+/// that fills it, just before: the memory is then in that core's cache, and a fresh page is mapped in parallel.
+pub fn build<T: Zero>(len: usize, chunk_len: usize, cost: usize, work: impl Fn(usize, &mut [T]) + Sync) -> Vec<T> {
+    let mut values = Vec::with_capacity(len);
+    let spare = &mut values.spare_capacity_mut()[..len];
+    let fill = |(index, chunk): (usize, &mut [MaybeUninit<T>])| work(index, zeroed(chunk));
+    if cost < WORTH_WAKING_THREADS {
+        spare.chunks_mut(chunk_len.max(1)).enumerate().for_each(fill);
+    } else {
+        spare.par_chunks_mut(chunk_len.max(1)).enumerate().for_each(fill);
+    }
+    // SAFETY: the chunks cover the first `len` values, and each was zeroed.
+    unsafe { values.set_len(len) };
+    values
+}
+
+/// [`build`] for two vectors that are filled together, such as maxima and where they were found.
+///
+/// # Panics
+/// When the vectors have not the same number of chunks.
+pub fn build_pair<T: Zero, U: Zero>(
+    len: (usize, usize),
+    chunk_len: (usize, usize),
+    cost: usize,
+    work: impl Fn(usize, &mut [T], &mut [U]) + Sync,
+) -> (Vec<T>, Vec<U>) {
+    let mut first = Vec::with_capacity(len.0);
+    let mut second = Vec::with_capacity(len.1);
+    let spare_first = &mut first.spare_capacity_mut()[..len.0];
+    let spare_second = &mut second.spare_capacity_mut()[..len.1];
+    let (chunk_first, chunk_second) = (chunk_len.0.max(1), chunk_len.1.max(1));
+    assert_eq!(
+        len.0.div_ceil(chunk_first),
+        len.1.div_ceil(chunk_second),
+        "both vectors have the same number of chunks"
+    );
+    let fill = |index, a, b| work(index, zeroed(a), zeroed(b));
+    if cost < WORTH_WAKING_THREADS {
+        let chunks = spare_first
+            .chunks_mut(chunk_first)
+            .zip(spare_second.chunks_mut(chunk_second));
+        chunks.enumerate().for_each(|(index, (a, b))| fill(index, a, b));
+    } else {
+        spare_first
+            .par_chunks_mut(chunk_first)
+            .zip(spare_second.par_chunks_mut(chunk_second))
+            .enumerate()
+            .for_each(|(index, (a, b))| fill(index, a, b));
+    }
+    // SAFETY: both have the same number of chunks, so zip left none out; they cover both vectors, and each was zeroed.
+    unsafe {
+        first.set_len(len.0);
+        second.set_len(len.1);
+    }
+    (first, second)
+}
+
+/// The sum of `groups` partial results of `len` values each, added in the groups' order: `work(group, partial)` adds into a zeroed
+/// partial. `cost` is as in [`build`].
+///
+/// `groups` must follow from shapes alone, as it decides the order of summation: [`reduction_groups`] chooses it.
+pub fn sum_groups(len: usize, groups: usize, cost: usize, work: impl Fn(usize, &mut [f32]) + Sync) -> Vec<f32> {
+    if len == 0 {
+        return Vec::new();
+    }
+    let mut partials = build(len * groups.max(1), len, cost, |group, partial| {
+        if group < groups {
+            work(group, partial);
+        }
+    });
+    let (sum, rest) = partials.split_at_mut(len);
+    for partial in rest.chunks_exact(len) {
+        for (total, value) in sum.iter_mut().zip(partial) {
+            *total += value;
+        }
+    }
+    partials.truncate(len);
+    partials
+}
+
+/// Into how many groups a reduction over `rows` rows with a result of `len` values is cut: enough to feed many threads, few enough
+/// that the partial results stay below 16 MB together.
+#[must_use]
+pub fn reduction_groups(rows: usize, len: usize) -> usize {
+    const MOST_GROUPS: usize = 32;
+    const MOST_VALUES: usize = 4 << 20;
+    (MOST_VALUES / len.max(1)).clamp(1, MOST_GROUPS).min(rows.max(1))
+}
+
+/// The rows of group `group` of `groups`, as even as can be.
+#[must_use]
+pub fn group_rows(rows: usize, groups: usize, group: usize) -> std::ops::Range<usize> {
+    rows * group / groups..rows * (group + 1) / groups
+}
+
+/// Lends `work` a thread's own buffer of at least `len` values, with whatever was left in it: working memory grows with the threads,
+/// never with the batch.
+pub fn with_scratch<R>(len: usize, work: impl FnOnce(&mut [f32]) -> R) -> R {
+    thread_local! {
+        static SCRATCH: RefCell<Vec<Vec<f32>>> = const { RefCell::new(Vec::new()) };
+    }
+    // Taken out while lent, so that nested loans get a buffer of their own.
+    let mut buffer = SCRATCH.with_borrow_mut(Vec::pop).unwrap_or_default();
+    if buffer.len() < len {
+        buffer.resize(len, 0.0);
+    }
+    let result = work(&mut buffer[..len]);
+    SCRATCH.with_borrow_mut(|buffers| buffers.push(buffer));
+    result
+}
+
+/// Plain numbers, whose zero fills fresh memory.
+pub trait Zero: Copy + Send + Sync {
+    /// Zero.
+    const ZERO: Self;
+}
+
+impl Zero for f32 {
+    const ZERO: Self = 0.0;
+}
+
+impl Zero for u8 {
+    const ZERO: Self = 0;
+}
+
+impl Zero for u32 {
+    const ZERO: Self = 0;
+}
+
+/// Zeroes fresh memory, which makes it values.
+fn zeroed<T: Zero>(fresh: &mut [MaybeUninit<T>]) -> &mut [T] {
+    for value in fresh.iter_mut() {
+        value.write(T::ZERO);
+    }
+    // SAFETY: every value has just been written, and `MaybeUninit<T>` lies in memory as `T` does.
+    unsafe { &mut *(std::ptr::from_mut(fresh) as *mut [T]) }
+}
+
+/// The floating-point control register of a thread.
+#[cfg(target_arch = "x86_64")]
+mod control {
+    use std::arch::asm;
+
+    /// FTZ (bit 15) writes zero instead of a denormal, DAZ (bit 6) reads a denormal as zero.
+    pub const FLUSH: u64 = 1 << 15 | 1 << 6;
+
+    pub fn get() -> u64 {
+        let mut register = 0_u32;
+        // SAFETY: stores the 32 bits of MXCSR, a register that every x86-64 has, to a local variable.
+        unsafe { asm!("stmxcsr [{}]", in(reg) &raw mut register, options(nostack, preserves_flags)) };
+        u64::from(register)
+    }
+
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "only what `get` returned and FLUSH come here: 32 bits"
+    )]
+    pub fn set(register: u64) {
+        let register = register as u32;
+        // SAFETY: sets MXCSR to a value that `get` returned, with FTZ and DAZ possibly added: valid bits on every x86-64. Rounding
+        // and exceptions stay as they were.
+        unsafe { asm!("ldmxcsr [{}]", in(reg) &raw const register, options(nostack, preserves_flags, readonly)) };
+    }
+}
+
+/// The floating-point control register of a thread.
+#[cfg(target_arch = "aarch64")]
+mod control {
+    use std::arch::asm;
+
+    /// FZ (bit 24): denormal operands and results are zero.
+    pub const FLUSH: u64 = 1 << 24;
+
+    pub fn get() -> u64 {
+        let register: u64;
+        // SAFETY: reads FPCR, which every aarch64 has.
+        unsafe { asm!("mrs {}, fpcr", out(reg) register, options(nomem, nostack, preserves_flags)) };
+        register
+    }
+
+    pub fn set(register: u64) {
+        // SAFETY: sets FPCR to a value that `get` returned, with FZ possibly added. Rounding and exceptions stay as they were.
+        unsafe { asm!("msr fpcr, {}", in(reg) register, options(nomem, nostack, preserves_flags)) };
+    }
+}
+
+/// Elsewhere denormals stay: slower, and no less right.
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+mod control {
+    pub const FLUSH: u64 = 0;
+
+    pub fn get() -> u64 {
+        0
+    }
+
+    pub fn set(_register: u64) {}
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(
+        clippy::cast_precision_loss,
+        clippy::float_cmp,
+        reason = "small whole numbers, and sums that must be equal"
+    )]
+
+    use std::hint::black_box;
+
+    use super::*;
+
+    /// Half of the smallest normal number: denormal unless flushed.
+    fn half_of_the_smallest_normal() -> f32 {
+        black_box(f32::MIN_POSITIVE) * black_box(0.5)
+    }
+
+    #[test]
+    #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+    fn denormals_are_flushed_in_the_pool_and_only_there() {
+        let pool = pool(3).unwrap();
+        let flushed = pool.broadcast(|_| half_of_the_smallest_normal());
+        assert_eq!(flushed, [0.0; 3]);
+        assert!(half_of_the_smallest_normal() > 0.0);
+    }
+
+    #[test]
+    #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+    fn a_thread_is_put_back_as_it_was() {
+        assert_eq!(with_flushed_denormals(half_of_the_smallest_normal), 0.0);
+        assert!(half_of_the_smallest_normal() > 0.0);
+    }
+
+    #[test]
+    fn chunks_are_built_in_place_and_the_last_may_be_short() {
+        for cost in [0, WORTH_WAKING_THREADS] {
+            let built: Vec<u32> = build(7, 3, cost, |index, chunk| {
+                assert!(chunk.iter().all(|value| *value == 0));
+                chunk.fill(u32::try_from(10 * index + chunk.len()).unwrap());
+            });
+            assert_eq!(built, [3, 3, 3, 13, 13, 13, 21]);
+        }
+    }
+
+    #[test]
+    fn sums_have_the_same_bytes_on_any_number_of_threads() {
+        let sum = || {
+            sum_groups(3, 20, WORTH_WAKING_THREADS, |group, partial| {
+                for (index, value) in partial.iter_mut().enumerate() {
+                    *value = 1.0 / (1.0 + (group * 3 + index) as f32);
+                }
+            })
+        };
+        let alone = pool(1).unwrap().install(sum);
+        assert!((alone[0] - (0..20).map(|g| 1.0 / (1.0 + 3.0 * g as f32)).sum::<f32>()).abs() < 1e-6);
+        for threads in [2, 7] {
+            assert_eq!(pool(threads).unwrap().install(sum), alone);
+        }
+    }
+
+    #[test]
+    fn groups_cover_every_row_once() {
+        for (rows, len) in [(1, 10), (31, 10), (500, 18_432), (7, 9_000_000)] {
+            let groups = reduction_groups(rows, len);
+            let covered: Vec<usize> = (0..groups).flat_map(|group| group_rows(rows, groups, group)).collect();
+            assert_eq!(covered, (0..rows).collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn nested_scratch_is_separate() {
+        with_scratch(4, |outer| {
+            outer.fill(1.0);
+            with_scratch(4, |inner| inner.fill(2.0));
+            assert_eq!(outer, [1.0; 4]);
+        });
+    }
+}

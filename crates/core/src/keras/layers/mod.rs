@@ -1,1 +1,317 @@
-//! .
+//! Layers: each is declared once, and its typed parameters, its Keras JSON and its form follow from the declaration.
+//!
+//! To add a layer: declare it with `layer!` in the file of its group, write its [`Rules`], and move its name within `kinds!` below.
+
+mod arguments;
+mod convolutional;
+mod core;
+mod declare;
+mod embedding;
+mod error;
+mod name;
+mod normalization;
+mod pooling;
+mod recurrent;
+mod spec;
+
+use std::sync::LazyLock;
+
+use serde_json::{Map, Value};
+
+pub use self::arguments::{Absent, Arguments};
+pub use self::convolutional::{Conv1D, Conv2D};
+pub use self::core::{Activation, Dense, Dropout, Flatten, Reshape};
+pub use self::declare::{Declared, Rules};
+pub use self::embedding::Embedding;
+pub use self::error::LayerError;
+pub use self::name::{AutoNames, snake_case};
+pub use self::normalization::BatchNormalization;
+pub use self::pooling::{
+    AveragePooling1D, AveragePooling2D, GlobalAveragePooling1D, GlobalAveragePooling2D, GlobalMaxPooling1D,
+    GlobalMaxPooling2D, MaxPooling1D, MaxPooling2D,
+};
+pub use self::recurrent::{GRU, LSTM, SimpleRNN};
+pub use self::spec::{FormField, FormKind, KeywordSpec, LayerSpec};
+use crate::keras::field::{Dtype, Field};
+use crate::keras::literal::Literal;
+use crate::keras::shape::{self, Applied, Shape, WeightSpec};
+
+/// Layers that have a declaration, in the order of the form; and those of the form that have none yet.
+macro_rules! kinds {
+    (now: $($Name:ident),+; later: $($later:ident),+;) => {
+        /// What a layer is, with its parameters.
+        #[derive(Debug, Clone, PartialEq)]
+        pub enum LayerKind {
+            $(
+                #[doc = concat!("See [`", stringify!($Name), "`].")]
+                $Name($Name),
+            )+
+        }
+
+        impl LayerKind {
+            /// Class names of the layers that are supported, in the order of the form.
+            pub const NAMES: &'static [&'static str] = &[$(stringify!($Name)),+];
+            const LATER: &'static [&'static str] = &[$(stringify!($later)),+];
+
+            /// Keras's class name.
+            #[must_use]
+            pub fn class_name(&self) -> &'static str {
+                match self { $(Self::$Name(_) => $Name::CLASS),+ }
+            }
+
+            fn read(class_name: &str, arguments: &Arguments, general: &[&str]) -> Result<Self, LayerError> {
+                match class_name {
+                    $(stringify!($Name) => {
+                        arguments.check_names($Name::FIELDS, general)?;
+                        let layer = $Name::read(arguments)?;
+                        layer.check().map_err(LayerError::Conflict)?;
+                        Ok(Self::$Name(layer))
+                    })+
+                    name if Self::LATER.contains(&name) => Err(LayerError::NotYet { name: name.to_owned() }),
+                    name => Err(LayerError::Unknown { name: name.to_owned() }),
+                }
+            }
+
+            fn fields(class_name: &str) -> &'static [&'static str] {
+                match class_name {
+                    $(stringify!($Name) => $Name::FIELDS,)+
+                    _ => &[],
+                }
+            }
+
+            fn write(&self, config: &mut Map<String, Value>) {
+                match self { $(Self::$Name(layer) => layer.write(config)),+ }
+            }
+
+            fn apply(&self, inputs: &[Shape]) -> Result<Applied, String> {
+                match self { $(Self::$Name(layer) => layer.apply_all(inputs)),+ }
+            }
+        }
+
+        static CATALOGUE: LazyLock<Vec<LayerSpec>> = LazyLock::new(|| vec![$($Name::spec()),+]);
+    };
+}
+
+kinds! {
+    now: Dense, Activation, Dropout, Flatten, Reshape, Conv1D, Conv2D, MaxPooling1D, MaxPooling2D, AveragePooling1D,
+        AveragePooling2D, GlobalMaxPooling1D, GlobalAveragePooling1D, GlobalMaxPooling2D, GlobalAveragePooling2D, SimpleRNN,
+        GRU, LSTM, Embedding, BatchNormalization;
+    later: Input, InputLayer, Permute, RepeatVector, ActivityRegularization, Masking, SpatialDropout1D, SpatialDropout2D,
+        SpatialDropout3D, SeparableConv1D, SeparableConv2D, DepthwiseConv2D, Conv2DTranspose, Conv3D, Conv3DTranspose,
+        Cropping1D, Cropping2D, Cropping3D, UpSampling1D, UpSampling2D, UpSampling3D, ZeroPadding1D, ZeroPadding2D,
+        ZeroPadding3D, MaxPooling3D, AveragePooling3D, GlobalMaxPooling3D, GlobalAveragePooling3D, LocallyConnected1D,
+        LocallyConnected2D, ConvLSTM2D, ConvLSTM2DCell, SimpleRNNCell, GRUCell, LSTMCell, CuDNNGRU, CuDNNLSTM, Add, Subtract,
+        Multiply, Average, Maximum, Minimum, Concatenate, Dot, LeakyReLU, PReLU, ELU, ThresholdedReLU, Softmax, ReLU,
+        GaussianNoise, GaussianDropout, AlphaDropout;
+}
+
+/// The layers of the form, in its order.
+#[must_use]
+pub fn catalogue() -> &'static [LayerSpec] {
+    &CATALOGUE
+}
+
+impl LayerKind {
+    /// Every class name of the form, supported or not.
+    #[must_use]
+    pub fn all_names() -> Vec<&'static str> {
+        Self::NAMES.iter().chain(Self::LATER).copied().collect()
+    }
+}
+
+/// One layer of a model.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Layer {
+    /// Its name, unique in the model.
+    pub name: String,
+    /// Whether training changes its weights.
+    pub trainable: bool,
+    /// The input shape with the batch axis, where the layer declares one.
+    pub batch_input_shape: Option<Vec<Option<usize>>>,
+    /// The type of its numbers.
+    pub dtype: Dtype,
+    /// What it is, with its parameters.
+    pub kind: LayerKind,
+}
+
+/// What Keras takes for any layer.
+const GENERAL: &[&str] = &[
+    "name",
+    "trainable",
+    "dtype",
+    "input_shape",
+    "batch_input_shape",
+    "batch_size",
+    "weights",
+];
+
+impl Layer {
+    /// Makes a layer from the fields of its form and the text of its `kwargs`; `names` numbers layers without a name.
+    ///
+    /// `input_shape`, without the batch axis, is what the form says of the model's input; only the first layer has one.
+    ///
+    /// # Errors
+    ///
+    /// The layer is unknown or not supported, a parameter is missing, unknown or wrong, or parameters do not go together.
+    pub fn from_form(
+        class_name: &str,
+        fields: &Map<String, Value>,
+        kwargs: &str,
+        input_shape: Option<&Shape>,
+        names: &mut AutoNames,
+    ) -> Result<Self, LayerError> {
+        let mut arguments = Arguments::from_form(fields, kwargs)?;
+        if let Some(input_shape) = input_shape
+            && !arguments.has("batch_input_shape")
+        {
+            arguments.set_default("input_shape", Literal::from_json(&input_shape.to_json()));
+        }
+        Self::from_arguments(class_name, &arguments, names)
+    }
+
+    /// Makes a layer from its `config` in a model configuration.
+    ///
+    /// # Errors
+    ///
+    /// As [`Layer::from_form`].
+    pub fn from_config(
+        class_name: &str,
+        config: &Map<String, Value>,
+        names: &mut AutoNames,
+    ) -> Result<Self, LayerError> {
+        Self::from_arguments(class_name, &Arguments::from_config(config), names)
+    }
+
+    fn from_arguments(class_name: &str, arguments: &Arguments, names: &mut AutoNames) -> Result<Self, LayerError> {
+        // Keras's older way to say `input_shape`, where it still takes it.
+        let recurrent = matches!(class_name, "SimpleRNN" | "GRU" | "LSTM");
+        let mut general = GENERAL.to_vec();
+        if recurrent || class_name == "Dense" {
+            general.push("input_dim");
+        }
+        if recurrent {
+            general.push("input_length");
+        }
+        let kind = LayerKind::read(class_name, arguments, &general)?;
+        if arguments.has("weights") {
+            return Err(LayerError::Argument {
+                name: "weights".into(),
+                value: "...".into(),
+                problem: "weights cannot be given in the form; load them from a weights file".into(),
+            });
+        }
+        let dtype = arguments.get("dtype", Absent::Value(Dtype::Float32))?;
+        if dtype != Dtype::Float32 {
+            return Err(LayerError::Argument {
+                name: "dtype".into(),
+                value: format!("'{}'", dtype.name()),
+                problem: "only 'float32' is supported".into(),
+            });
+        }
+        let name = match arguments.get::<Option<String>>("name", Absent::Value(None))? {
+            Some(name) if name.is_empty() || name.contains(['/', '\0']) || name.chars().any(char::is_control) => {
+                return Err(LayerError::Argument {
+                    name: "name".into(),
+                    value: Literal::Str(name).to_string(),
+                    problem: "a layer's name must be a text without '/'".into(),
+                });
+            }
+            Some(name) => name,
+            None => names.next(class_name),
+        };
+        Ok(Self {
+            name,
+            trainable: arguments.get("trainable", Absent::Value(true))?,
+            batch_input_shape: batch_input_shape(arguments, &kind, recurrent)?,
+            dtype,
+            kind,
+        })
+    }
+
+    /// The `config` object as Keras 2.3.1 writes it.
+    #[must_use]
+    pub fn to_config(&self) -> Map<String, Value> {
+        let mut config = Map::new();
+        config.insert("name".into(), self.name.to_json());
+        config.insert("trainable".into(), self.trainable.to_json());
+        if let Some(shape) = &self.batch_input_shape {
+            config.insert("batch_input_shape".into(), shape.to_json());
+        }
+        config.insert("dtype".into(), self.dtype.to_json());
+        self.kind.write(&mut config);
+        config
+    }
+
+    /// Output shape and weights for these inputs, shapes without the batch axis.
+    ///
+    /// # Errors
+    ///
+    /// The layer does not fit its inputs; the error says what would.
+    pub fn apply(&self, inputs: &[Shape]) -> Result<Applied, LayerError> {
+        let mut applied = self.kind.apply(inputs).map_err(|problem| LayerError::Input {
+            input: inputs
+                .iter()
+                .map(|input| shape::display(input))
+                .collect::<Vec<_>>()
+                .join(" and "),
+            problem,
+        })?;
+        for weight in &mut applied.weights {
+            weight.trainable &= self.trainable;
+        }
+        Ok(applied)
+    }
+
+    /// The output's shape without the batch axis.
+    ///
+    /// # Errors
+    ///
+    /// As [`Layer::apply`].
+    pub fn output_shape(&self, inputs: &[Shape]) -> Result<Shape, LayerError> {
+        self.apply(inputs).map(|applied| applied.output)
+    }
+
+    /// The weights in Keras's order.
+    ///
+    /// # Errors
+    ///
+    /// As [`Layer::apply`].
+    pub fn weights(&self, inputs: &[Shape]) -> Result<Vec<WeightSpec>, LayerError> {
+        self.apply(inputs).map(|applied| applied.weights)
+    }
+}
+
+/// The input shape with batch axis that the arguments declare in one of Keras's many ways.
+fn batch_input_shape(
+    arguments: &Arguments,
+    kind: &LayerKind,
+    recurrent: bool,
+) -> Result<Option<Vec<Option<usize>>>, LayerError> {
+    type Sizes = Option<Vec<Option<usize>>>;
+    if let Some(shape) = arguments.get::<Sizes>("batch_input_shape", Absent::Value(None))? {
+        if shape.is_empty() {
+            return Err(LayerError::Argument {
+                name: "batch_input_shape".into(),
+                value: "()".into(),
+                problem: "the first axis is the batch: write (None, ...)".into(),
+            });
+        }
+        return Ok(Some(shape));
+    }
+    let batch_size = arguments.get::<Option<usize>>("batch_size", Absent::Value(None))?;
+    let mut shape = arguments.get::<Sizes>("input_shape", Absent::Value(None))?;
+    if shape.is_none() && !LayerKind::fields(kind.class_name()).contains(&"input_dim") {
+        let features = arguments.get::<Option<usize>>("input_dim", Absent::Value(None))?;
+        let steps = arguments.get::<Option<usize>>("input_length", Absent::Value(None))?;
+        shape = match features {
+            Some(_) if recurrent => Some(vec![steps, features]),
+            Some(_) => Some(vec![features]),
+            None => None,
+        };
+    }
+    if let (None, LayerKind::Embedding(embedding)) = (&shape, kind) {
+        // Keras gives every embedding an input shape, wherever it stands.
+        shape = Some(vec![embedding.input_length]);
+    }
+    Ok(shape.map(|shape| [vec![batch_size], shape].concat()))
+}

@@ -1,1 +1,320 @@
-//! .
+//! Products of row-major `f32` matrices: a thin, safe front of the `gemm` crate, which brings AVX-512, AVX2 and portable kernels.
+//!
+//! The crate's own threads are not used: [`multiply`] runs on the calling thread, for kernels that are inside a chunk already, and
+//! [`multiply_in_tiles`] cuts the result into tiles whose size depends on the shapes alone, so that the bytes of the result do not
+//! depend on the number of threads.
+
+use gemm::Parallelism;
+use rayon::prelude::*;
+
+use crate::nn::threads::WORTH_WAKING_THREADS;
+
+/// A matrix in a slice, possibly transposed.
+#[derive(Clone, Copy)]
+pub struct Matrix<'a> {
+    data: &'a [f32],
+    rows: usize,
+    columns: usize,
+    row_stride: usize,
+    column_stride: usize,
+}
+
+impl<'a> Matrix<'a> {
+    /// A contiguous row-major matrix `[rows, columns]`.
+    ///
+    /// # Panics
+    /// When `data` is not that long: the callers know their shapes.
+    #[must_use]
+    pub fn new(data: &'a [f32], rows: usize, columns: usize) -> Self {
+        assert_eq!(data.len(), rows * columns, "a matrix [{rows}, {columns}]");
+        Self {
+            data,
+            rows,
+            columns,
+            row_stride: columns,
+            column_stride: 1,
+        }
+    }
+
+    /// A row-major matrix `[rows, columns]` whose rows begin every `row_stride` values.
+    ///
+    /// # Panics
+    /// When `data` is too short.
+    #[must_use]
+    pub fn with_row_stride(data: &'a [f32], rows: usize, columns: usize, row_stride: usize) -> Self {
+        assert_fits(data.len(), rows, columns, row_stride);
+        Self {
+            data,
+            rows,
+            columns,
+            row_stride,
+            column_stride: 1,
+        }
+    }
+
+    /// The same values read as `[columns, rows]`.
+    #[must_use]
+    pub fn transposed(self) -> Self {
+        Self {
+            rows: self.columns,
+            columns: self.rows,
+            row_stride: self.column_stride,
+            column_stride: self.row_stride,
+            ..self
+        }
+    }
+}
+
+/// A row-major matrix to write into.
+pub struct MatrixMut<'a> {
+    data: &'a mut [f32],
+    rows: usize,
+    columns: usize,
+    row_stride: usize,
+}
+
+impl<'a> MatrixMut<'a> {
+    /// A contiguous row-major matrix `[rows, columns]`.
+    ///
+    /// # Panics
+    /// When `data` is not that long: the callers know their shapes.
+    #[must_use]
+    pub fn new(data: &'a mut [f32], rows: usize, columns: usize) -> Self {
+        assert_eq!(data.len(), rows * columns, "a matrix [{rows}, {columns}]");
+        Self {
+            data,
+            rows,
+            columns,
+            row_stride: columns,
+        }
+    }
+
+    /// A row-major matrix `[rows, columns]` whose rows begin every `row_stride` values.
+    ///
+    /// # Panics
+    /// When `data` is too short.
+    #[must_use]
+    pub fn with_row_stride(data: &'a mut [f32], rows: usize, columns: usize, row_stride: usize) -> Self {
+        assert_fits(data.len(), rows, columns, row_stride);
+        Self {
+            data,
+            rows,
+            columns,
+            row_stride,
+        }
+    }
+}
+
+fn assert_fits(len: usize, rows: usize, columns: usize, row_stride: usize) {
+    let needed = if rows == 0 {
+        0
+    } else {
+        (rows - 1) * row_stride + columns
+    };
+    assert!(
+        row_stride >= columns && len >= needed,
+        "a matrix [{rows}, {columns}] with rows every {row_stride}"
+    );
+}
+
+/// What becomes of the values that are in the result's place already.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// They are overwritten: `c = a b`.
+    Overwrite,
+    /// They are added to: `c = c + a b`.
+    Accumulate,
+}
+
+/// `c = a b` or `c += a b` on the calling thread.
+///
+/// # Panics
+/// When the shapes do not chain: the callers know them.
+pub fn multiply(a: Matrix, b: Matrix, mut c: MatrixMut, mode: Mode) {
+    let tile = Tile {
+        rows: 0..c.rows,
+        columns: 0..c.columns,
+    };
+    check(&a, &b, &c);
+    // SAFETY: `check` has compared the shapes, the constructors the lengths; the one tile is all of `c`, which is borrowed mutably.
+    unsafe { multiply_tile(a, b, &Target::of(&mut c), &tile, mode) };
+}
+
+/// [`multiply`] on the pool's threads, unless the product is too small to be worth waking them.
+///
+/// # Panics
+/// When the shapes do not chain.
+pub fn multiply_in_tiles(a: Matrix, b: Matrix, mut c: MatrixMut, mode: Mode) {
+    const TILE_COLUMNS: usize = 256;
+    const TILE_VALUES: usize = 64 * 256;
+    check(&a, &b, &c);
+    let (rows, columns) = (c.rows, c.columns);
+    if rows == 0 || columns == 0 {
+        return;
+    }
+    // One tile at most below the cost of threads: which depends on shapes, and so does the result.
+    let cost = rows * columns * a.columns;
+    if cost < WORTH_WAKING_THREADS {
+        return multiply(a, b, c, mode);
+    }
+    let tile_columns = columns.div_ceil(columns.div_ceil(TILE_COLUMNS));
+    let tile_rows = (TILE_VALUES / tile_columns).max(1).min(rows.div_ceil(4)).max(8);
+    let (down, across) = (rows.div_ceil(tile_rows), columns.div_ceil(tile_columns));
+    let target = Target::of(&mut c);
+    (0..down * across).into_par_iter().for_each(|index| {
+        let (top, left) = (index / across * tile_rows, index % across * tile_columns);
+        let tile = Tile {
+            rows: top..(top + tile_rows).min(rows),
+            columns: left..(left + tile_columns).min(columns),
+        };
+        // SAFETY: shapes and lengths were checked; the tiles are disjoint and inside `c`, which is borrowed mutably for this call.
+        unsafe { multiply_tile(a, b, &target, &tile, mode) };
+    });
+}
+
+fn check(a: &Matrix, b: &Matrix, c: &MatrixMut) {
+    assert!(
+        a.rows == c.rows && a.columns == b.rows && b.columns == c.columns,
+        "a product [{}, {}] x [{}, {}] into [{}, {}]",
+        a.rows,
+        a.columns,
+        b.rows,
+        b.columns,
+        c.rows,
+        c.columns
+    );
+}
+
+struct Tile {
+    rows: std::ops::Range<usize>,
+    columns: std::ops::Range<usize>,
+}
+
+/// Where disjoint tiles are written to from several threads.
+struct Target {
+    data: *mut f32,
+    row_stride: usize,
+}
+
+impl Target {
+    fn of(c: &mut MatrixMut) -> Self {
+        Self {
+            data: c.data.as_mut_ptr(),
+            row_stride: c.row_stride,
+        }
+    }
+}
+
+// SAFETY: the pointer is only used by `multiply_tile`, on disjoint tiles.
+unsafe impl Sync for Target {}
+
+/// # Safety
+/// `a`, `b` and the matrix behind `c` chain, `tile` is inside the latter, and no one else reads or writes the tile meanwhile.
+unsafe fn multiply_tile(a: Matrix, b: Matrix, c: &Target, tile: &Tile, mode: Mode) {
+    let (rows, columns) = (tile.rows.len(), tile.columns.len());
+    if rows == 0 || columns == 0 {
+        return;
+    }
+    // The `gemm` crate is column-minded and takes signed strides; slices are shorter than `isize::MAX`, so none can wrap.
+    let stride = usize::cast_signed;
+    let read = mode == Mode::Accumulate;
+    // SAFETY: by the contract above all three stay inside their slices. Offsets are only computed inside them, as an operand with no
+    // values (`a.columns == 0`) has strides but is not read.
+    unsafe {
+        gemm::gemm(
+            rows,
+            columns,
+            a.columns,
+            c.data.wrapping_add(tile.rows.start * c.row_stride + tile.columns.start),
+            1,
+            stride(c.row_stride),
+            read,
+            a.data.as_ptr().wrapping_add(tile.rows.start * a.row_stride),
+            stride(a.column_stride),
+            stride(a.row_stride),
+            b.data.as_ptr().wrapping_add(tile.columns.start * b.column_stride),
+            stride(b.column_stride),
+            stride(b.row_stride),
+            1.0,
+            1.0,
+            false,
+            false,
+            false,
+            Parallelism::None,
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::testing::values;
+    use super::*;
+    use crate::nn::threads;
+
+    fn naive(a: &[f32], b: &[f32], rows: usize, inner: usize, columns: usize) -> Vec<f64> {
+        let mut c = vec![0.0; rows * columns];
+        for i in 0..rows {
+            for j in 0..columns {
+                c[i * columns + j] = (0..inner)
+                    .map(|k| f64::from(a[i * inner + k]) * f64::from(b[k * columns + j]))
+                    .sum();
+            }
+        }
+        c
+    }
+
+    fn transpose(a: &[f32], rows: usize, columns: usize) -> Vec<f32> {
+        (0..rows * columns).map(|i| a[i % rows * columns + i / rows]).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn every_transposition_and_mode_gives_the_plain_product(
+            rows in 1_usize..90, inner in 0_usize..40, columns in 1_usize..300, gap in 0_usize..3,
+            flip_a: bool, flip_b: bool, sum: bool,
+        ) {
+            let (a, b) = (values(rows * inner, 1), values(inner * columns, 2));
+            let (at, bt) = (transpose(&a, rows, inner), transpose(&b, inner, columns));
+            let left = if flip_a { Matrix::new(&at, inner, rows).transposed() } else { Matrix::new(&a, rows, inner) };
+            let right = if flip_b { Matrix::new(&bt, columns, inner).transposed() } else { Matrix::new(&b, inner, columns) };
+            let stride = columns + gap;
+            let before = values(rows * stride, 3);
+            let mut c = before.clone();
+            let mode = if sum { Mode::Accumulate } else { Mode::Overwrite };
+            multiply_in_tiles(left, right, MatrixMut::with_row_stride(&mut c, rows, columns, stride), mode);
+            let expected = naive(&a, &b, rows, inner, columns);
+            for i in 0..rows {
+                for j in 0..stride {
+                    let was = f64::from(before[i * stride + j]);
+                    let want = match (j < columns, sum) {
+                        (true, true) => was + expected[i * columns + j],
+                        (true, false) => expected[i * columns + j],
+                        (false, _) => was,
+                    };
+                    prop_assert!((f64::from(c[i * stride + j]) - want).abs() < 1e-4);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn tiles_have_the_same_bytes_on_any_number_of_threads() {
+        let (a, b) = (values(131 * 257, 1), values(257 * 301, 2));
+        let product = || {
+            let mut c = vec![0.0; 131 * 301];
+            multiply_in_tiles(
+                Matrix::new(&a, 131, 257),
+                Matrix::new(&b, 257, 301),
+                MatrixMut::new(&mut c, 131, 301),
+                Mode::Overwrite,
+            );
+            c
+        };
+        let alone = threads::pool(1).unwrap().install(product);
+        for count in [2, 7] {
+            assert_eq!(threads::pool(count).unwrap().install(product), alone);
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! Keras's activations, in place, each with its derivative written in terms of its *result*: a layer that applies one keeps only what
+//! it hands on anyway.
+
+use crate::keras::activation::Activation;
+
+/// Negative slope scale and positive scale of selu (Klambauer et al. 2017), to the digits that Keras uses.
+const SELU_ALPHA: f32 = 1.673_263_2;
+const SELU_SCALE: f32 = 1.050_701;
+
+/// Applies `activation` to rows of `width` values (only softmax looks at a row as a whole).
+pub fn forward(activation: Activation, values: &mut [f32], width: usize) {
+    let each = |values: &mut [f32], f: fn(f32) -> f32| values.iter_mut().for_each(|x| *x = f(*x));
+    match activation {
+        Activation::Linear => {}
+        Activation::Softmax => values.chunks_exact_mut(width.max(1)).for_each(softmax),
+        Activation::Elu => each(values, elu),
+        Activation::Selu => each(values, |x| if x > 0.0 { SELU_SCALE * x } else { SELU_SCALE * SELU_ALPHA * x.exp_m1() }),
+        Activation::Softplus => each(values, softplus),
+        Activation::Softsign => each(values, |x| x / (1.0 + x.abs())),
+        Activation::Relu => each(values, |x| if x > 0.0 { x } else { 0.0 * x }),
+        Activation::Tanh => each(values, f32::tanh),
+        Activation::Sigmoid => each(values, sigmoid),
+        Activation::HardSigmoid => each(values, |x| (0.2 * x + 0.5).clamp(0.0, 1.0)),
+        Activation::Exponential => each(values, f32::exp),
+    }
+}
+
+/// Turns the gradient with respect to the activation's result `y` into the one with respect to its argument, in place in `dy`.
+pub fn backward(activation: Activation, y: &[f32], dy: &mut [f32], width: usize) {
+    fn each(y: &[f32], dy: &mut [f32], slope: impl Fn(f32) -> f32) {
+        dy.iter_mut().zip(y).for_each(|(dy, &y)| *dy *= slope(y));
+    }
+    match activation {
+        Activation::Linear => {}
+        Activation::Softmax => {
+            let width = width.max(1);
+            for (y, dy) in y.chunks_exact(width).zip(dy.chunks_exact_mut(width)) {
+                let along: f32 = y.iter().zip(&*dy).map(|(y, dy)| y * dy).sum();
+                dy.iter_mut().zip(y).for_each(|(dy, y)| *dy = y * (*dy - along));
+            }
+        }
+        Activation::Elu => each(y, dy, |y| if y > 0.0 { 1.0 } else { y + 1.0 }),
+        Activation::Selu => each(y, dy, |y| if y > 0.0 { SELU_SCALE } else { y + SELU_SCALE * SELU_ALPHA }),
+        Activation::Softplus => each(y, dy, |y| -(-y).exp_m1()),
+        Activation::Softsign => each(y, dy, |y| (1.0 - y.abs()).powi(2)),
+        // A product with zero would let an infinite gradient through as NaN; a select does not.
+        Activation::Relu => dy.iter_mut().zip(y).for_each(|(dy, &y)| *dy = if y > 0.0 { *dy } else { 0.0 }),
+        Activation::Tanh => each(y, dy, |y| 1.0 - y * y),
+        Activation::Sigmoid => each(y, dy, |y| y * (1.0 - y)),
+        Activation::HardSigmoid => each(y, dy, |y| if y > 0.0 && y < 1.0 { 0.2 } else { 0.0 }),
+        Activation::Exponential => each(y, dy, |y| y),
+    }
+}
+
+fn elu(x: f32) -> f32 {
+    if x > 0.0 { x } else { x.exp_m1() }
+}
+
+/// `ln(1 + e^x)` without overflow.
+fn softplus(x: f32) -> f32 {
+    x.max(0.0) + (-x.abs()).exp().ln_1p()
+}
+
+/// `1 / (1 + e^-x)` without overflow.
+#[must_use]
+pub fn sigmoid(x: f32) -> f32 {
+    let e = (-x.abs()).exp();
+    if x >= 0.0 { 1.0 / (1.0 + e) } else { e / (1.0 + e) }
+}
+
+/// Softmax of one row in place, shifted by its maximum so that nothing overflows.
+pub fn softmax(row: &mut [f32]) {
+    let largest = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let mut sum = 0.0;
+    for x in row.iter_mut() {
+        *x = (*x - largest).exp();
+        sum += *x;
+    }
+    row.iter_mut().for_each(|x| *x /= sum);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Values of `keras.activations` (Keras 2.15) at -2, -0.5, 0, 0.5, 3.
+    #[test]
+    fn values_are_those_of_keras() {
+        let x = [-2.0, -0.5, 0.0, 0.5, 3.0];
+        let cases: [(Activation, [f32; 5]); 10] = [
+            (Activation::Linear, x),
+            (Activation::Elu, [-0.864_664_7, -0.393_469_34, 0.0, 0.5, 3.0]),
+            (Activation::Selu, [-1.520_166_6, -0.691_758_16, 0.0, 0.525_350_5, 3.152_103]),
+            (Activation::Softplus, [0.126_928_01, 0.474_077, 0.693_147_2, 0.974_077, 3.048_587_3]),
+            (Activation::Softsign, [-0.666_666_7, -0.333_333_34, 0.0, 0.333_333_34, 0.75]),
+            (Activation::Relu, [0.0, 0.0, 0.0, 0.5, 3.0]),
+            (Activation::Tanh, [-0.964_027_6, -0.462_117_17, 0.0, 0.462_117_17, 0.995_054_8]),
+            (Activation::Sigmoid, [0.119_202_92, 0.377_540_68, 0.5, 0.622_459_35, 0.952_574_1]),
+            (Activation::HardSigmoid, [0.1, 0.4, 0.5, 0.6, 1.0]),
+            (Activation::Exponential, [0.135_335_28, 0.606_530_67, 1.0, 1.648_721_3, 20.085_537]),
+        ];
+        for (activation, expected) in cases {
+            let mut y = x;
+            forward(activation, &mut y, 5);
+            for (y, expected) in y.iter().zip(expected) {
+                assert!((y - expected).abs() <= 2e-6 * expected.abs().max(1.0), "{activation:?}: {y} is not {expected}");
+            }
+        }
+    }
+
+    #[test]
+    fn softmax_survives_large_arguments() {
+        let mut y = [1000.0, 1000.0, -1000.0];
+        forward(Activation::Softmax, &mut y, 3);
+        assert_eq!(y, [0.5, 0.5, 0.0]);
+    }
+
+    #[test]
+    fn derivatives_agree_with_finite_differences() {
+        let x = [-2.3_f32, -0.4, 0.3, 0.9, 1.7, -1.1];
+        let dy = [0.7_f32, -1.3, 0.2, 1.1, -0.6, 0.5];
+        for activation in Activation::ALL {
+            let loss = |x: &[f32]| {
+                let mut y = x.to_vec();
+                forward(activation, &mut y, 3);
+                y.iter().zip(&dy).map(|(y, dy)| f64::from(y * dy)).sum::<f64>()
+            };
+            let mut y = x.to_vec();
+            forward(activation, &mut y, 3);
+            let mut dx = dy;
+            backward(activation, &y, &mut dx, 3);
+            for i in 0..x.len() {
+                let (mut up, mut down) = (x, x);
+                up[i] += 1e-2;
+                down[i] -= 1e-2;
+                let expected = (loss(&up) - loss(&down)) / 2e-2;
+                assert!((f64::from(dx[i]) - expected).abs() < 2e-3, "{activation:?} at {}: {} is not {expected}", x[i], dx[i]);
+            }
+        }
+    }
+}

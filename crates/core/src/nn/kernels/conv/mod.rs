@@ -1,0 +1,193 @@
+//! Convolution over one to three dimensions, channels last: `x` `[batch, depth, height, width, channels]`, kernel
+//! `[depth, height, width, channels, filters]` as Keras keeps it, `y` `[batch, windows.., filters]`.
+//!
+//! In this layout the kernel already is the matrix `[patch, filters]` that patches of the input are multiplied with, so
+//! `y = patches(x) k + b`, the kernel's gradient is `patches(x)ᵀ dy`, and the input's is `dy kᵀ` added back into the patches' places.
+//! No buffer of patches for a batch is ever made: [`im2col`] builds them in blocks that stay in a core's cache.
+
+mod block;
+mod im2col;
+
+pub use block::{ConvBlock, ConvGradients, Winners};
+
+use super::dense::sum_rows;
+use super::window::{Padding, Window, WindowError};
+use crate::nn::threads;
+
+/// A convolution of an input with `channels` channels by `filters` filters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConvGeometry {
+    /// Where the kernel's windows lie.
+    pub window: Window,
+    /// The input's last axis.
+    pub channels: usize,
+    /// The output's last axis.
+    pub filters: usize,
+}
+
+impl ConvGeometry {
+    /// A convolution over an input of one to three axes (batch and channels left out); `kernel`, `strides` and `dilation` have one
+    /// entry an axis.
+    ///
+    /// # Errors
+    /// When the lists differ in length, hold a zero, or the kernel is larger than its input.
+    pub fn new(
+        input: &[usize],
+        channels: usize,
+        kernel: &[usize],
+        filters: usize,
+        strides: &[usize],
+        dilation: &[usize],
+        padding: Padding,
+    ) -> Result<Self, WindowError> {
+        let window = Window::new(input, kernel, strides, dilation, padding)?;
+        for (what, size) in [("the channels", channels), ("the filters", filters)] {
+            if size == 0 {
+                return Err(WindowError::Zero {
+                    what,
+                    axis: input.len() + 1,
+                });
+            }
+        }
+        Ok(Self {
+            window,
+            channels,
+            filters,
+        })
+    }
+
+    /// Values of one row of the batch.
+    #[must_use]
+    pub fn input_len(&self) -> usize {
+        self.window.input_cells() * self.channels
+    }
+
+    /// Values of one row of the output.
+    #[must_use]
+    pub fn output_len(&self) -> usize {
+        self.window.output_cells() * self.filters
+    }
+
+    /// Values under one window.
+    #[must_use]
+    pub fn patch_len(&self) -> usize {
+        self.window.kernel_cells() * self.channels
+    }
+
+    /// Values of the kernel.
+    #[must_use]
+    pub fn kernel_len(&self) -> usize {
+        self.patch_len() * self.filters
+    }
+
+    /// Multiply-adds of a batch.
+    fn cost(&self, rows: usize) -> usize {
+        rows * self.output_len() * self.patch_len()
+    }
+
+    /// How many rows of a batch make one chunk of work: some 100 microseconds.
+    fn chunk_rows(&self) -> usize {
+        const CHUNK_COST: usize = 1 << 22;
+        (CHUNK_COST / self.cost(1)).clamp(1, 64)
+    }
+
+    /// The rows in `values`, each of `row_len`.
+    fn rows(values: &[f32], row_len: usize) -> usize {
+        assert!(
+            values.len().is_multiple_of(row_len),
+            "{} values are no rows of {row_len}",
+            values.len()
+        );
+        values.len() / row_len
+    }
+
+    fn check_kernel(&self, kernel: &[f32]) {
+        assert_eq!(
+            kernel.len(),
+            self.kernel_len(),
+            "a kernel of {} values",
+            self.kernel_len()
+        );
+    }
+}
+
+/// `y = patches(x) kernel + bias`, `[batch, windows.., filters]`.
+///
+/// # Panics
+/// When a slice does not fit `geometry`: the layers check their shapes before.
+#[must_use]
+pub fn forward(geometry: &ConvGeometry, x: &[f32], kernel: &[f32], bias: Option<&[f32]>) -> Vec<f32> {
+    let (input_len, output_len) = (geometry.input_len(), geometry.output_len());
+    let rows = ConvGeometry::rows(x, input_len);
+    geometry.check_kernel(kernel);
+    let chunk_rows = geometry.chunk_rows();
+    threads::build(
+        rows * output_len,
+        chunk_rows * output_len,
+        geometry.cost(rows),
+        |chunk, y| {
+            let x = &x[chunk * chunk_rows * input_len..][..y.len() / output_len * input_len];
+            im2col::forward(geometry, x, kernel, bias, y);
+        },
+    )
+}
+
+/// The gradient for the input, `[batch, depth, height, width, channels]`.
+///
+/// # Panics
+/// When a slice does not fit `geometry`.
+#[must_use]
+pub fn backward_input(geometry: &ConvGeometry, kernel: &[f32], dy: &[f32]) -> Vec<f32> {
+    let (input_len, output_len) = (geometry.input_len(), geometry.output_len());
+    let rows = ConvGeometry::rows(dy, output_len);
+    geometry.check_kernel(kernel);
+    let chunk_rows = geometry.chunk_rows();
+    threads::build(
+        rows * input_len,
+        chunk_rows * input_len,
+        geometry.cost(rows),
+        |chunk, dx| {
+            let dy = &dy[chunk * chunk_rows * output_len..][..dx.len() / input_len * output_len];
+            im2col::backward_input(geometry, kernel, dy, dx);
+        },
+    )
+}
+
+/// The gradient for the kernel, `[depth, height, width, channels, filters]`.
+///
+/// # Panics
+/// When a slice does not fit `geometry`, or `x` and `dy` have not the same rows.
+#[must_use]
+pub fn backward_kernel(geometry: &ConvGeometry, x: &[f32], dy: &[f32]) -> Vec<f32> {
+    let (input_len, output_len) = (geometry.input_len(), geometry.output_len());
+    let rows = ConvGeometry::rows(dy, output_len);
+    assert_eq!(x.len(), rows * input_len, "an input of {rows} rows");
+    let groups = threads::reduction_groups(rows, geometry.kernel_len());
+    threads::sum_groups(geometry.kernel_len(), groups, geometry.cost(rows), |group, dk| {
+        let rows = threads::group_rows(rows, groups, group);
+        let x = &x[rows.start * input_len..rows.end * input_len];
+        let dy = &dy[rows.start * output_len..rows.end * output_len];
+        im2col::backward_kernel(geometry, x, dy, dk);
+    })
+}
+
+/// The gradient for the bias: the sum of `dy` over the batch and all windows, `[filters]`.
+///
+/// # Panics
+/// When `dy` is not whole rows of `geometry`.
+#[must_use]
+pub fn backward_bias(geometry: &ConvGeometry, dy: &[f32]) -> Vec<f32> {
+    let output_len = geometry.output_len();
+    let rows = ConvGeometry::rows(dy, output_len);
+    let groups = threads::reduction_groups(rows, geometry.filters);
+    threads::sum_groups(geometry.filters, groups, dy.len(), |group, db| {
+        let rows = threads::group_rows(rows, groups, group);
+        db.copy_from_slice(&sum_rows(
+            &dy[rows.start * output_len..rows.end * output_len],
+            geometry.filters,
+        ));
+    })
+}
+
+#[cfg(test)]
+mod tests;

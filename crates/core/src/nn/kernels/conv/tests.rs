@@ -1,0 +1,248 @@
+//! Convolutions held to plain loops and finite differences over random geometries, on every number of threads.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::nn::kernels::pool::{ArgMax, PoolGeometry, max_backward, max_forward};
+use crate::nn::kernels::testing::{assert_close, assert_slopes, values};
+
+/// The convolution by loops over all coordinates, summed in f64.
+fn naive(g: &ConvGeometry, x: &[f32], kernel: &[f32], bias: &[f32]) -> Vec<f64> {
+    let Window {
+        input,
+        kernel: size,
+        strides,
+        dilation,
+        pad_before,
+        output,
+    } = g.window;
+    let mut y = Vec::new();
+    for x in x.chunks_exact(g.input_len()) {
+        for at in 0..g.window.output_cells() {
+            let o = [at / (output[1] * output[2]), at / output[2] % output[1], at % output[2]];
+            let mut sums: Vec<f64> = bias.iter().map(|b| f64::from(*b)).collect();
+            for k in 0..g.window.kernel_cells() {
+                let cell = [k / (size[1] * size[2]), k / size[2] % size[1], k % size[2]];
+                let place = [0, 1, 2].map(|a| (o[a] * strides[a] + cell[a] * dilation[a]).wrapping_sub(pad_before[a]));
+                if (0..3).all(|a| place[a] < input[a]) {
+                    let place = (place[0] * input[1] + place[1]) * input[2] + place[2];
+                    for channel in 0..g.channels {
+                        let value = f64::from(x[place * g.channels + channel]);
+                        for (filter, sum) in sums.iter_mut().enumerate() {
+                            *sum += value * f64::from(kernel[(k * g.channels + channel) * g.filters + filter]);
+                        }
+                    }
+                }
+            }
+            y.extend(sums);
+        }
+    }
+    y
+}
+
+/// Any small convolution: rank, kernel, strides, dilation and padding at random.
+fn geometries() -> impl Strategy<Value = ConvGeometry> {
+    let axis = (1_usize..10, 1_usize..5, 1_usize..4, 1_usize..4);
+    let padding = prop_oneof![Just(Padding::Valid), Just(Padding::Same), Just(Padding::Causal)];
+    (
+        proptest::collection::vec(axis, 1..=3),
+        1_usize..20,
+        1_usize..40,
+        padding,
+    )
+        .prop_filter_map("the kernel fits", |(axes, channels, filters, padding)| {
+            let column = |of: fn(&(usize, usize, usize, usize)) -> usize| axes.iter().map(of).collect::<Vec<_>>();
+            let (input, kernel) = (column(|a| a.0), column(|a| a.1));
+            ConvGeometry::new(
+                &input,
+                channels,
+                &kernel,
+                filters,
+                &column(|a| a.2),
+                &column(|a| a.3),
+                padding,
+            )
+            .ok()
+        })
+}
+
+/// Pictures with 3x3 kernels as most networks have them, so that the paths made for these are met.
+fn pictures() -> impl Strategy<Value = ConvGeometry> {
+    (3_usize..17, 3_usize..17, 1_usize..40, 1_usize..70, any::<bool>()).prop_map(
+        |(height, width, channels, filters, same)| {
+            let padding = if same { Padding::Same } else { Padding::Valid };
+            ConvGeometry::new(&[height, width], channels, &[3, 3], filters, &[1, 1], &[1, 1], padding).unwrap()
+        },
+    )
+}
+
+struct Case {
+    x: Vec<f32>,
+    kernel: Vec<f32>,
+    bias: Vec<f32>,
+    dy: Vec<f32>,
+}
+
+fn case(g: &ConvGeometry, batch: usize) -> Case {
+    Case {
+        x: values(batch * g.input_len(), 1),
+        kernel: values(g.kernel_len(), 2),
+        bias: values(g.filters, 3),
+        dy: values(batch * g.output_len(), 4),
+    }
+}
+
+fn agrees_with_plain_loops(g: &ConvGeometry, batch: usize) {
+    let Case { x, kernel, bias, dy } = case(g, batch);
+    assert_close(
+        &forward(g, &x, &kernel, Some(&bias)),
+        &naive(g, &x, &kernel, &bias),
+        1e-5,
+    );
+    assert_close(
+        &forward(g, &x, &kernel, None),
+        &naive(g, &x, &kernel, &vec![0.0; g.filters]),
+        1e-5,
+    );
+    assert_slopes(&backward_input(g, &kernel, &dy), &x, &dy, |x| {
+        naive(g, x, &kernel, &bias)
+    });
+    assert_slopes(&backward_kernel(g, &x, &dy), &kernel, &dy, |kernel| {
+        naive(g, &x, kernel, &bias)
+    });
+    assert_slopes(&backward_bias(g, &dy), &bias, &dy, |bias| naive(g, &x, &kernel, bias));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+
+    #[test]
+    fn any_convolution_agrees_with_plain_loops(g in geometries(), batch in 1_usize..4) {
+        agrees_with_plain_loops(&g, batch);
+    }
+
+    #[test]
+    fn convolutions_of_pictures_agree_with_plain_loops(g in pictures(), batch in 1_usize..4) {
+        agrees_with_plain_loops(&g, batch);
+    }
+
+    #[test]
+    fn a_block_is_its_three_layers(
+        g in prop_oneof![geometries(), pictures()],
+        pool in (1_usize..4, 1_usize..4, any::<bool>()),
+        batch in 1_usize..4,
+    ) {
+        block_is_its_three_layers(&g, pool, batch);
+    }
+}
+
+fn relu(values: &[f32]) -> Vec<f32> {
+    values.iter().map(|value| value.max(0.0)).collect()
+}
+
+fn block_is_its_three_layers(g: &ConvGeometry, (size, stride, same): (usize, usize, bool), batch: usize) {
+    let mut c = case(g, batch);
+    // Empty surroundings, as pictures have them.
+    c.x.iter_mut()
+        .filter(|value| **value < -0.2)
+        .for_each(|value| *value = 0.0);
+    let pad = if same { Padding::Same } else { Padding::Valid };
+    let kernel = g.window.output.map(|length| length.min(size));
+    let window = Window::new(&g.window.output, &kernel, &[stride; 3], &[1; 3], pad).unwrap();
+    let pool = PoolGeometry {
+        window,
+        channels: g.filters,
+    };
+    let block = ConvBlock::new(*g, window).unwrap();
+
+    let open = forward(g, &c.x, &c.kernel, Some(&c.bias));
+    let (y, found) = max_forward(&pool, &relu(&open));
+    let (block_y, winners) = block.forward(&c.x, &c.kernel, Some(&c.bias));
+    let wide = |values: &[f32]| values.iter().map(|value| f64::from(*value)).collect::<Vec<_>>();
+    assert_close(&block_y, &wide(&y), 1e-5);
+
+    // Values within rounding of each other may win in either: gradients are compared where the winners agree.
+    let mut dy = values(y.len(), 5);
+    let ArgMax::Bytes(found) = found else {
+        panic!("the window is small")
+    };
+    for ((slope, value), (found, winner)) in dy.iter_mut().zip(&y).zip(found.iter().zip(&winners.0)) {
+        if (*value > 0.0) != (*winner != u8::MAX) || (*value > 0.0 && found != winner) {
+            *slope = 0.0;
+        }
+    }
+    let unpooled = max_backward(&pool, &ArgMax::Bytes(found), &dy);
+    let dopen: Vec<f32> = unpooled
+        .iter()
+        .zip(&open)
+        .map(|(slope, value)| if *value > 0.0 { *slope } else { 0.0 })
+        .collect();
+    let gradients = block.backward(&c.x, &c.kernel, &winners, &dy, [true; 3]);
+    assert_close(
+        &gradients.input.unwrap(),
+        &wide(&backward_input(g, &c.kernel, &dopen)),
+        1e-5,
+    );
+    assert_close(
+        &gradients.kernel.unwrap(),
+        &wide(&backward_kernel(g, &c.x, &dopen)),
+        1e-5,
+    );
+    assert_close(&gradients.bias.unwrap(), &wide(&backward_bias(g, &dopen)), 1e-5);
+    assert_eq!(
+        block.backward(&c.x, &c.kernel, &winners, &dy, [false; 3]),
+        ConvGradients::default()
+    );
+}
+
+#[test]
+fn the_bytes_are_the_same_on_any_number_of_threads() {
+    let same = |input: &[usize], channels, kernel: &[usize], filters, strides: &[usize]| {
+        ConvGeometry::new(
+            input,
+            channels,
+            kernel,
+            filters,
+            strides,
+            &vec![1; input.len()],
+            Padding::Same,
+        )
+        .unwrap()
+    };
+    let shapes = [
+        same(&[28, 28], 1, &[3, 3], 64, &[1, 1]),
+        same(&[14, 14], 64, &[3, 3], 32, &[1, 1]),
+        same(&[40], 16, &[5], 24, &[2]),
+        same(&[6, 6, 6], 8, &[2, 2, 2], 20, &[1, 1, 1]),
+    ];
+    for g in shapes {
+        let Case { x, kernel, bias, dy } = case(&g, 40);
+        let twos = g.window.output.map(|length| length.min(2));
+        let window = Window::new(&g.window.output, &twos, &twos, &[1; 3], Padding::Valid).unwrap();
+        let block = ConvBlock::new(g, window).unwrap();
+        let slopes = values(40 * block.output_len(), 6);
+        let run = || {
+            let (y, winners) = block.forward(&x, &kernel, Some(&bias));
+            let gradients = block.backward(&x, &kernel, &winners, &slopes, [true; 3]);
+            let plain = [
+                forward(&g, &x, &kernel, Some(&bias)),
+                backward_input(&g, &kernel, &dy),
+                backward_kernel(&g, &x, &dy),
+                backward_bias(&g, &dy),
+            ];
+            (plain, y, winners, gradients)
+        };
+        let alone = threads::pool(1).unwrap().install(run);
+        for count in [2, 7] {
+            assert_eq!(threads::pool(count).unwrap().install(run), alone);
+        }
+    }
+}
+
+#[test]
+fn what_cannot_be_convolved_is_named() {
+    let message = ConvGeometry::new(&[4, 4], 3, &[3, 3], 0, &[1, 1], &[1, 1], Padding::Same)
+        .unwrap_err()
+        .to_string();
+    assert_eq!(message, "the filters along axis 3 is 0: it must be at least 1");
+}

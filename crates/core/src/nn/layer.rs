@@ -1,0 +1,84 @@
+//! What every running layer can do.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use burn::backend::{DispatchTensor, TensorMetadata};
+use rand_chacha::ChaCha8Rng;
+
+use super::random::{Seed, Stream};
+use crate::Result;
+
+/// Which steps of which rows hold data: `[batch, steps]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mask {
+    /// Steps a row.
+    pub steps: usize,
+    /// Row by row, whether the step counts.
+    pub keep: Vec<bool>,
+}
+
+/// What flows from layer to layer.
+#[derive(Clone, Debug)]
+pub struct Flow {
+    /// The values, the batch axis first.
+    pub tensor: DispatchTensor,
+    /// The steps that count, where a layer before has said so.
+    pub mask: Option<Arc<Mask>>,
+}
+
+impl Flow {
+    /// Values all of which count.
+    #[must_use]
+    pub fn unmasked(tensor: DispatchTensor) -> Self {
+        Self { tensor, mask: None }
+    }
+
+    /// The shape, the batch axis first.
+    #[must_use]
+    pub fn shape(&self) -> Vec<usize> {
+        self.tensor.shape().to_vec()
+    }
+}
+
+/// One run of a network over one batch.
+#[derive(Debug)]
+pub struct Pass {
+    /// Whether layers behave as in training: drop values, normalise by the batch.
+    pub training: bool,
+    /// The seed of what training drops.
+    pub seed: Seed,
+    /// The training step, counted over all epochs.
+    pub step: u64,
+    /// New values of weights that the forward itself changes (moving averages): the weight's number and its values.
+    pub updates: Vec<(usize, Vec<f32>)>,
+}
+
+impl Pass {
+    /// A run that only computes.
+    #[must_use]
+    pub fn inference() -> Self {
+        Self { training: false, seed: Seed(0), step: 0, updates: Vec::new() }
+    }
+
+    /// One training step.
+    #[must_use]
+    pub fn training(seed: Seed, step: u64) -> Self {
+        Self { training: true, seed, step, updates: Vec::new() }
+    }
+
+    /// The random numbers of one layer in this step, from the layer's own seed if it has one.
+    #[must_use]
+    pub fn random(&self, layer: usize, own_seed: Option<u64>) -> ChaCha8Rng {
+        own_seed.map_or(self.seed, Seed).stream(Stream::Dropout { layer, step: self.step })
+    }
+}
+
+/// A layer at work.
+pub trait Layer: Debug + Send + Sync {
+    /// Computes the layer's result from its inputs and its weights (in Keras's order).
+    ///
+    /// # Errors
+    /// When a kernel fails.
+    fn forward(&self, inputs: &[Flow], weights: &[DispatchTensor], pass: &mut Pass) -> Result<Flow>;
+}

@@ -1,0 +1,110 @@
+//! Batch normalisation.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use burn::backend::DispatchTensor;
+
+use crate::nn::kernels::batch_norm::{self, Axes};
+use crate::nn::layer::{Flow, Layer, Pass};
+use crate::nn::operation::{self, Gradients, Kernel, Output, Saved, View};
+
+/// Normalises by the batch's own statistics or by given ones. Inputs are `x`, and `gamma` and `beta` where the layer has them.
+#[derive(Debug)]
+struct BatchNormKernel {
+    axis: usize,
+    epsilon: f32,
+    has_gamma: bool,
+    has_beta: bool,
+    /// The moving averages; none in training, where the batch's own are taken.
+    fixed: Option<(Vec<f32>, Vec<f32>)>,
+    /// Where the batch's statistics are left for the layer.
+    seen: Arc<Mutex<(Vec<f32>, Vec<f32>)>>,
+}
+
+impl BatchNormKernel {
+    fn gamma<'a>(&self, inputs: &[View<'a>]) -> Option<&'a [f32]> {
+        self.has_gamma.then(|| inputs[1].values)
+    }
+}
+
+impl Kernel for BatchNormKernel {
+    fn forward(&self, inputs: &[View<'_>], _: bool) -> Result<Output> {
+        let x = inputs[0];
+        let axes = Axes::around(x.shape, self.axis);
+        let statistics = self.fixed.clone().unwrap_or_else(|| batch_norm::moments(x.values, axes));
+        let beta = self.has_beta.then(|| inputs[inputs.len() - 1].values);
+        let (mean, variance) = (&statistics.0[..], &statistics.1[..]);
+        let y = batch_norm::normalize(x.values, axes, (mean, variance), (self.gamma(inputs), beta), self.epsilon);
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&statistics);
+        Output::saving(y, x.shape.to_vec(), statistics)
+    }
+
+    fn backward(&self, inputs: &[View<'_>], saved: &Saved, dy: View<'_>, needs: &[bool]) -> Result<Gradients> {
+        let Some((mean, variance)) = saved.downcast_ref::<(Vec<f32>, Vec<f32>)>() else { return vec![None; needs.len()] };
+        let x = inputs[0];
+        let gradients = batch_norm::backward(
+            x.values,
+            dy.values,
+            Axes::around(x.shape, self.axis),
+            (mean, variance),
+            self.gamma(inputs),
+            self.epsilon,
+            self.fixed.is_none(),
+        );
+        let mut all = vec![Some(gradients.x)];
+        if self.has_gamma {
+            all.push(Some(gradients.gamma));
+        }
+        if self.has_beta {
+            all.push(Some(gradients.beta));
+        }
+        all
+    }
+}
+
+/// A batch normalisation layer at work. Its weights are gamma, beta (where it has them), moving mean and moving variance.
+#[derive(Debug)]
+pub(super) struct BatchNorm {
+    /// The normalised axis, counted with the batch.
+    pub axis: usize,
+    pub momentum: f32,
+    pub epsilon: f32,
+    pub has_gamma: bool,
+    pub has_beta: bool,
+    /// The number of its first weight in the model.
+    pub first_weight: usize,
+}
+
+impl Layer for BatchNorm {
+    fn forward(&self, inputs: &[Flow], weights: &[DispatchTensor], pass: &mut Pass) -> Result<Flow> {
+        let trained = usize::from(self.has_gamma) + usize::from(self.has_beta);
+        let moving = [trained, trained + 1].map(|index| operation::values(&weights[index]));
+        let seen = Arc::new(Mutex::default());
+        let kernel = BatchNormKernel {
+            axis: self.axis,
+            epsilon: self.epsilon,
+            has_gamma: self.has_gamma,
+            has_beta: self.has_beta,
+            fixed: (!pass.training).then(|| (moving[0].clone(), moving[1].clone())),
+            seen: Arc::clone(&seen),
+        };
+        let tensors = std::iter::once(&inputs[0].tensor).chain(&weights[..trained]).cloned().collect();
+        let tensor = operation::apply(Arc::new(kernel), tensors);
+        if pass.training {
+            let (mean, mut variance) = std::mem::take(&mut *seen.lock().unwrap_or_else(PoisonError::into_inner));
+            let shape = inputs[0].shape();
+            let count = Axes::around(&shape, self.axis).count();
+            // Keras's fused kernel, which it takes for pictures, keeps the unbiased estimate in the moving variance.
+            if shape.len() == 4 && count > 1 {
+                let unbiased = count as f32 / (count - 1) as f32;
+                variance.iter_mut().for_each(|v| *v *= unbiased);
+            }
+            for (index, (moving, now)) in moving.into_iter().zip([mean, variance]).enumerate() {
+                let blend = |(old, new): (f32, f32)| old * self.momentum + new * (1.0 - self.momentum);
+                let values = moving.into_iter().zip(now).map(blend).collect();
+                pass.updates.push((self.first_weight + trained + index, values));
+            }
+        }
+        Flow { tensor, mask: inputs[0].mask.clone() }
+    }
+}

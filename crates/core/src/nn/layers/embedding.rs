@@ -1,0 +1,55 @@
+//! Embedding: a learned vector for each whole number.
+
+use std::sync::Arc;
+
+use burn::backend::DispatchTensor;
+
+use crate::nn::kernels::embedding;
+use crate::nn::layer::{Flow, Layer, Mask, Pass};
+use crate::nn::operation::{self, Gradients, Kernel, Output, Saved, View};
+
+/// Looks ids `[batch, ..]` up in the embeddings `[input_dim, output_dim]`. The ids have been checked to be whole and in range.
+#[derive(Debug)]
+struct EmbeddingKernel;
+
+impl Kernel for EmbeddingKernel {
+    fn forward(&self, inputs: &[View<'_>], _: bool) -> Result<Output> {
+        let [ids, table] = inputs else { unreachable!("an embedding has ids and a table") };
+        let dim = table.shape[1];
+        let mut shape = ids.shape.to_vec();
+        shape.push(dim);
+        Output::new(embedding::forward(ids.values, table.values, dim), shape)
+    }
+
+    fn backward(&self, inputs: &[View<'_>], _: &Saved, dy: View<'_>, needs: &[bool]) -> Result<Gradients> {
+        let [ids, table] = inputs else { unreachable!("an embedding has ids and a table") };
+        let gradient = || embedding::backward(ids.values, dy.values, table.shape[0], table.shape[1]);
+        vec![None, needs[1].then(gradient)]
+    }
+}
+
+/// An embedding layer at work.
+#[derive(Debug)]
+pub(super) struct Embedding {
+    /// Whether id 0 is padding: its steps are masked.
+    pub mask_zero: bool,
+}
+
+impl Embedding {
+    /// The mask that these ids ask for.
+    pub(super) fn mask(&self, ids: &Flow) -> Option<Arc<Mask>> {
+        if !self.mask_zero {
+            return None;
+        }
+        let keep = operation::values(&ids.tensor).iter().map(|&id| id != 0.0).collect();
+        Some(Arc::new(Mask { steps: ids.shape().get(1).copied().unwrap_or(1), keep }))
+    }
+}
+
+impl Layer for Embedding {
+    fn forward(&self, inputs: &[Flow], weights: &[DispatchTensor], _: &mut Pass) -> Result<Flow> {
+        let mask = self.mask(&inputs[0]);
+        let tensors = vec![inputs[0].tensor.clone(), weights[0].clone()];
+        Flow { tensor: operation::apply(Arc::new(EmbeddingKernel), tensors), mask }
+    }
+}

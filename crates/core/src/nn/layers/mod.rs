@@ -1,0 +1,64 @@
+//! Keras's layers at work: each file turns a kind of layer into kernels on the tape, [`build`] a whole model.
+
+pub(super) mod activity;
+mod activation;
+mod batch_norm;
+mod build;
+mod conv;
+mod dense;
+mod dropout;
+mod embedding;
+mod pool;
+mod recurrent;
+mod reshape;
+
+use std::sync::Arc;
+
+use burn::backend::DispatchTensor;
+
+pub(super) use self::build::{Built, build};
+use super::layer::{Flow, Layer, Pass};
+use super::operation::{self, Kernel};
+use crate::keras::activation::Activation;
+
+/// The kernel of an activation.
+pub(super) fn activation(activation: Activation) -> Arc<dyn Kernel> {
+    Arc::new(activation::ActivationKernel(activation))
+}
+
+/// A layer that is one kernel over its input and its weights, in that order.
+#[derive(Debug)]
+struct Simple {
+    kernel: Arc<dyn Kernel>,
+    /// Whether the input's channels come first: they are moved last before the kernel, and the result's back behind it.
+    channels_first: bool,
+    /// Whether the input's mask is handed on.
+    keeps_mask: bool,
+}
+
+impl Layer for Simple {
+    fn forward(&self, inputs: &[Flow], weights: &[DispatchTensor], _: &mut Pass) -> Result<Flow> {
+        let mut x = inputs[0].tensor.clone();
+        if self.channels_first {
+            x = reshape::move_channels(x, inputs[0].shape().len(), true);
+        }
+        let tensors = std::iter::once(x).chain(weights.iter().cloned()).collect();
+        let mut flow = Flow::unmasked(operation::apply(Arc::clone(&self.kernel), tensors));
+        let rank = flow.shape().len();
+        if self.channels_first && rank > 2 {
+            flow.tensor = reshape::move_channels(flow.tensor, rank, false);
+        }
+        flow.mask = inputs[0].mask.clone().filter(|_| self.keeps_mask);
+        flow
+    }
+}
+
+/// A layer that changes nothing (a linear activation, dropout at rate 0).
+#[derive(Debug)]
+struct Identity;
+
+impl Layer for Identity {
+    fn forward(&self, inputs: &[Flow], _: &[DispatchTensor], _: &mut Pass) -> Result<Flow> {
+        inputs[0].clone()
+    }
+}

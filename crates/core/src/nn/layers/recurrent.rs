@@ -1,0 +1,183 @@
+//! Recurrent layers, alone and together with the embedding before them.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use burn::backend::DispatchTensor;
+
+use super::dropout;
+use super::embedding::Embedding;
+use crate::keras::layers::LayerKind;
+use crate::nn::kernels::recurrent::{self, Call, Cell, Input, Needs, OutputGradients, States, Weights};
+use crate::nn::layer::{Flow, Layer, Mask, Pass};
+use crate::nn::operation::{self, Gradients, Kernel, Output, Saved, View};
+
+/// The states between two batches of a stateful layer: `[batch, units]` each.
+#[derive(Clone, Debug)]
+struct Kept {
+    h: Vec<f32>,
+    c: Option<Vec<f32>>,
+}
+
+/// A recurrent layer at work.
+#[derive(Debug)]
+pub(super) struct Recurrent {
+    layer: recurrent::Layer,
+    number: usize,
+    dropout: f32,
+    recurrent_dropout: f32,
+    /// Whether each gate has dropout factors of its own (Keras's `implementation=1`).
+    factors_a_gate: bool,
+    /// Whether equal first steps of rows come from equal inputs and may be computed once.
+    share_prefix: bool,
+    /// The embedding that is looked up in the same operation.
+    embedding: Option<Embedding>,
+    /// For a stateful layer, the states that the last batch ended with.
+    kept: Option<Arc<Mutex<Option<Kept>>>>,
+}
+
+/// The recurrent layer that `kind` describes for inputs of `features`; none if it is not recurrent.
+pub(super) fn layer(kind: &LayerKind, features: usize) -> Option<recurrent::Layer> {
+    let (cell, units, return_sequences, go_backwards) = match kind {
+        LayerKind::SimpleRNN(l) => (Cell::Simple { activation: l.activation }, l.units, l.return_sequences, l.go_backwards),
+        LayerKind::GRU(l) => {
+            let cell = Cell::Gru {
+                activation: l.activation,
+                recurrent_activation: l.recurrent_activation,
+                reset_after: l.reset_after,
+            };
+            (cell, l.units, l.return_sequences, l.go_backwards)
+        }
+        LayerKind::LSTM(l) => {
+            let cell = Cell::Lstm { activation: l.activation, recurrent_activation: l.recurrent_activation };
+            (cell, l.units, l.return_sequences, l.go_backwards)
+        }
+        _ => return None,
+    };
+    Some(recurrent::Layer { cell, features, units, return_sequences, go_backwards })
+}
+
+impl Recurrent {
+    /// The layer at work; none if `kind` is not recurrent.
+    pub(super) fn of(layer: recurrent::Layer, kind: &LayerKind, number: usize, share_prefix: bool) -> Option<Self> {
+        let (dropout, recurrent_dropout, stateful, factors_a_gate) = match kind {
+            LayerKind::SimpleRNN(l) => (l.dropout, l.recurrent_dropout, l.stateful, false),
+            LayerKind::GRU(l) => (l.dropout, l.recurrent_dropout, l.stateful, l.implementation == 1),
+            LayerKind::LSTM(l) => (l.dropout, l.recurrent_dropout, l.stateful, l.implementation == 1),
+            _ => return None,
+        };
+        Some(Self {
+            layer,
+            number,
+            dropout: dropout as f32,
+            recurrent_dropout: recurrent_dropout as f32,
+            factors_a_gate,
+            share_prefix,
+            embedding: None,
+            kept: stateful.then(Arc::default),
+        })
+    }
+
+    /// The same, looking its input up in an embedding.
+    pub(super) fn behind(self, embedding: Embedding) -> Self {
+        Self { embedding: Some(embedding), ..self }
+    }
+}
+
+impl Layer for Recurrent {
+    fn forward(&self, inputs: &[Flow], weights: &[DispatchTensor], pass: &mut Pass) -> Result<Flow> {
+        let batch = inputs[0].shape()[0];
+        let gates = if self.factors_a_gate { self.layer.cell.gates() } else { 1 };
+        let mut generator = pass.random(self.number, None);
+        let mut factors = |rate: f32, width: usize| {
+            (pass.training && rate > 0.0).then(|| dropout::factors(gates * batch * width, rate, &mut generator))
+        };
+        let mask = match &self.embedding {
+            Some(embedding) => embedding.mask(&inputs[0]),
+            None => inputs[0].mask.clone(),
+        };
+        let initial = self.kept.as_ref().and_then(|kept| kept.lock().unwrap_or_else(PoisonError::into_inner).clone());
+        let kernel = RecurrentKernel {
+            layer: self.layer,
+            looks_up: self.embedding.is_some(),
+            dropout: factors(self.dropout, self.layer.features),
+            recurrent_dropout: factors(self.recurrent_dropout, self.layer.units),
+            mask: mask.clone(),
+            initial: initial.filter(|kept| kept.h.len() == batch * self.layer.units),
+            share_prefix: self.share_prefix,
+            kept: self.kept.clone(),
+        };
+        let tensors = std::iter::once(&inputs[0].tensor).chain(weights).cloned().collect();
+        Flow {
+            tensor: operation::apply(Arc::new(kernel), tensors),
+            mask: mask.filter(|_| self.layer.return_sequences),
+        }
+    }
+}
+
+/// One batch of a recurrent layer. Inputs are `x` `[batch, steps, features]`, or ids `[batch, steps]` and embeddings
+/// `[input_dim, features]`; then kernel, recurrent kernel and, if there is one, bias.
+#[derive(Debug)]
+struct RecurrentKernel {
+    layer: recurrent::Layer,
+    looks_up: bool,
+    dropout: Option<Vec<f32>>,
+    recurrent_dropout: Option<Vec<f32>>,
+    mask: Option<Arc<Mask>>,
+    initial: Option<Kept>,
+    share_prefix: bool,
+    kept: Option<Arc<Mutex<Option<Kept>>>>,
+}
+
+impl RecurrentKernel {
+    fn call<'a>(&'a self, inputs: &[View<'a>]) -> (Call<'a>, Weights<'a>) {
+        let x = inputs[0];
+        let (input, weights) = if self.looks_up {
+            (Input::Ids { ids: x.values, table: inputs[1].values }, &inputs[2..])
+        } else {
+            (Input::Values(x.values), &inputs[1..])
+        };
+        let call = Call {
+            batch: x.shape[0],
+            steps: x.shape[1],
+            input,
+            initial: self.initial.as_ref().map(|kept| States { h: &kept.h, c: kept.c.as_deref() }),
+            mask: self.mask.as_ref().map(|mask| &mask.keep[..]),
+            dropout: self.dropout.as_deref(),
+            recurrent_dropout: self.recurrent_dropout.as_deref(),
+            share_prefix: self.share_prefix,
+        };
+        let weights = Weights {
+            kernel: weights[0].values,
+            recurrent_kernel: weights[1].values,
+            bias: weights.get(2).map(|bias| bias.values),
+        };
+        (call, weights)
+    }
+}
+
+impl Kernel for RecurrentKernel {
+    fn forward(&self, inputs: &[View<'_>], save: bool) -> Result<Output> {
+        let (call, weights) = self.call(inputs);
+        let output = recurrent::forward(&self.layer, &weights, &call, save);
+        if let Some(kept) = &self.kept {
+            *kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(Kept { h: output.h, c: output.c });
+        }
+        let units = self.layer.units;
+        let shape =
+            if self.layer.return_sequences { vec![call.batch, call.steps, units] } else { vec![call.batch, units] };
+        Output::saving(output.y, shape, output.saved)
+    }
+
+    fn backward(&self, inputs: &[View<'_>], saved: &Saved, dy: View<'_>, needs: &[bool]) -> Result<Gradients> {
+        let Some(Some(saved)) = saved.downcast_ref::<Option<recurrent::Saved>>() else { return vec![None; needs.len()] };
+        let (call, weights) = self.call(inputs);
+        let (input, first_weight) = if self.looks_up { (1, 2) } else { (0, 1) };
+        let needed = Needs { input: needs[input], weights: needs[first_weight..].contains(&true), initial: false };
+        let dy = OutputGradients { y: dy.values, h: None, c: None };
+        let gradients = recurrent::backward(&self.layer, &weights, &call, saved, &dy, needed);
+        let mut all = if self.looks_up { vec![None] } else { Vec::new() };
+        all.extend([gradients.input, gradients.kernel, gradients.recurrent_kernel, gradients.bias]);
+        all.truncate(needs.len());
+        all
+    }
+}

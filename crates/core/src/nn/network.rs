@@ -1,0 +1,314 @@
+//! A Keras model as a running network: its layers in order, its weights, forward and training steps on Burn.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use burn::backend::ops::FloatTensorOps;
+use burn::backend::{Dispatch, DispatchTensor, TensorData};
+use burn::tensor::{Device, Tensor};
+
+use super::initialize::initialize;
+use super::kernels::loss::{self, LossFunction};
+use super::layer::{Flow, Layer, Pass};
+use super::layers::{self, activity::ActivityKernel};
+use super::loss::LossKernel;
+use super::operation;
+use super::random::Seed;
+use super::weight::{self, Weight};
+use crate::keras::activation::Activation;
+use crate::keras::loss::Loss;
+use crate::keras::model::Model;
+use crate::keras::regularizer::Regularizer;
+use crate::{Error, Result};
+
+/// A layer in its place.
+#[derive(Debug)]
+pub(super) struct Stage {
+    /// The layer's number in the model, from 1, its class and its name: `2 (Conv2D 'conv2d_1')`.
+    pub title: String,
+    pub layer: Box<dyn Layer>,
+    /// The stages whose results it takes; none means the network's input.
+    pub inputs: Vec<usize>,
+    /// Its weights' numbers.
+    pub weights: Range<usize>,
+    /// The penalty on what it puts out.
+    pub activity: Option<Regularizer>,
+}
+
+/// A network ready to run.
+#[derive(Debug)]
+pub struct Network {
+    device: Device,
+    stages: Vec<Stage>,
+    weights: Vec<Weight>,
+    /// The name of each layer of the model and its weights' numbers, layers without weights too.
+    layers: Vec<(String, Range<usize>)>,
+    input_shape: Vec<usize>,
+    output_shape: Vec<usize>,
+    /// The activation that closes the network: left out of the stages, so that a loss can have the logits before it.
+    closing: Option<Activation>,
+    /// How many different ids an embedding that reads the network's input knows, and that layer's title.
+    ids: Option<(usize, String)>,
+}
+
+/// What one training step found.
+#[derive(Debug)]
+pub struct Trained {
+    /// The batch's loss, penalties included.
+    pub loss: f64,
+    /// What the network predicted, `[batch, output..]`.
+    pub predicted: Vec<f32>,
+    /// The gradient of the loss for each weight tensor; none for those that training does not change.
+    pub gradients: Vec<Option<Vec<f32>>>,
+    /// New values of weights that the forward itself changes (moving averages), by their number.
+    pub updates: Vec<(usize, Vec<f32>)>,
+}
+
+/// What one run put out before the closing activation, and the penalties on activities.
+struct Run {
+    output: DispatchTensor,
+    penalties: Vec<DispatchTensor>,
+}
+
+impl Network {
+    /// Builds the network of a model for rows of `input_shape`, its weights drawn from `seed`.
+    ///
+    /// # Errors
+    /// When the shapes do not fit the layers, or a layer cannot be run.
+    pub fn new(model: &Model, input_shape: &[usize], seed: Seed, device: &Device) -> Result<Self> {
+        let built = layers::build(model, input_shape)?;
+        let weights = built
+            .weights
+            .into_iter()
+            .enumerate()
+            .map(|(index, (mut weight, start))| {
+                weight.values = initialize(&start.initializer, &weight.shape, index, seed);
+                if let Some(entries) = start.ones.and_then(|ones| weight.values.get_mut(ones)) {
+                    entries.fill(1.0);
+                }
+                weight
+            })
+            .collect();
+        Ok(Self {
+            device: device.clone(),
+            stages: built.stages,
+            weights,
+            layers: built.layers,
+            input_shape: input_shape.to_vec(),
+            output_shape: built.output_shape,
+            closing: built.closing,
+            ids: built.ids,
+        })
+    }
+
+    /// The shape of one row of the input.
+    #[must_use]
+    pub fn input_shape(&self) -> &[usize] {
+        &self.input_shape
+    }
+
+    /// The shape of one row of the output.
+    #[must_use]
+    pub fn output_shape(&self) -> &[usize] {
+        &self.output_shape
+    }
+
+    /// The size of the output's last axis.
+    #[must_use]
+    pub fn output_width(&self) -> usize {
+        self.output_shape.last().copied().unwrap_or(1)
+    }
+
+    /// The activation that closes the network, if softmax or sigmoid.
+    #[must_use]
+    pub fn closing(&self) -> Option<Activation> {
+        self.closing
+    }
+
+    /// When the input is ids for an embedding: how many different ids it knows (0 up to one less), and the layer's title.
+    #[must_use]
+    pub fn ids(&self) -> Option<(usize, &str)> {
+        self.ids.as_ref().map(|(count, title)| (*count, title.as_str()))
+    }
+
+    /// All weights, in Keras's order.
+    #[must_use]
+    pub fn weights(&self) -> &[Weight] {
+        &self.weights
+    }
+
+    /// All weights, to change their values.
+    pub fn weights_mut(&mut self) -> &mut [Weight] {
+        &mut self.weights
+    }
+
+    /// Each layer's name and the numbers of its weights, layers without weights too.
+    #[must_use]
+    pub fn layers(&self) -> &[(String, Range<usize>)] {
+        &self.layers
+    }
+
+    /// What the network makes of rows of input, closing activation included: `[batch, output..]`.
+    ///
+    /// # Errors
+    /// When the engine fails.
+    pub fn predict(&self, x: Vec<f32>) -> Result<Vec<f32>> {
+        let weights = self.upload(&self.device);
+        let run = self.run(self.input(x)?, &weights, &mut Pass::inference());
+        Ok(self.close(operation::values(&run.output)))
+    }
+
+    /// What the network makes of rows of input, and its loss against their truth, penalties on activities included.
+    ///
+    /// # Errors
+    /// When the engine fails.
+    pub fn evaluate(&self, x: Vec<f32>, truth: &[f32], loss: Loss) -> Result<(f64, Vec<f32>)> {
+        let weights = self.upload(&self.device);
+        let run = self.run(self.input(x)?, &weights, &mut Pass::inference());
+        let output = operation::values(&run.output);
+        let function = LossFunction::behind(loss, self.closing);
+        let penalties: f64 = run.penalties.iter().map(|penalty| f64::from(operation::values(penalty)[0])).sum();
+        let width = self.output_width();
+        let (mean, predicted) = if function.logits_of.is_some() {
+            let mean = function.mean(truth, &output, width, None);
+            (mean, self.close(output))
+        } else {
+            let predicted = self.close(output);
+            (function.mean(truth, &predicted, width, None), predicted)
+        };
+        Ok((mean + penalties, predicted))
+    }
+
+    /// One training step: forward, loss and gradients. Weights are not changed.
+    ///
+    /// # Errors
+    /// When the engine fails.
+    pub fn gradients(&self, x: Vec<f32>, truth: Vec<f32>, loss: Loss, pass: &mut Pass) -> Result<Trained> {
+        let device = self.device.clone().autodiff();
+        let weights = self.upload(&device);
+        let run = self.run(self.input(x)?, &weights, pass);
+        let predicted = self.close(operation::values(&run.output));
+        let function = LossFunction::behind(loss, self.closing);
+        let mut output = run.output;
+        if let (None, Some(closing)) = (function.logits_of, self.closing) {
+            output = operation::apply(layers::activation(closing), vec![output]);
+        }
+        let kernel = LossKernel { function, truth: Arc::new(truth) };
+        let mut total = Tensor::<1>::from_dispatch(operation::apply(Arc::new(kernel), vec![output]));
+        for penalty in run.penalties {
+            total = total + Tensor::from_dispatch(penalty);
+        }
+        let mut loss = f64::from(operation::values(&total.clone().into_dispatch())[0]);
+        let mut gradients = if total.is_tracked() { Some(total.backward()) } else { None };
+        let mut all = Vec::with_capacity(weights.len());
+        for (weight, tensor) in self.weights.iter().zip(weights) {
+            let gradient = gradients.as_mut().and_then(|gradients| Tensor::<1>::from_dispatch(tensor).grad_remove(gradients));
+            let mut gradient = match gradient {
+                Some(gradient) => Some(gradient.into_data().into_vec().map_err(|error| Error::Internal(format!("{error:?}")))?),
+                None => weight.trainable.then(|| vec![0.0; weight.values.len()]),
+            };
+            if let Some(regularizer) = weight.regularizer {
+                loss += weight::penalty(regularizer, &weight.values);
+                if let Some(gradient) = &mut gradient {
+                    weight::add_penalty_gradient(regularizer, &weight.values, 1.0, gradient);
+                }
+            }
+            all.push(gradient);
+        }
+        Ok(Trained { loss, predicted, gradients: all, updates: std::mem::take(&mut pass.updates) })
+    }
+
+    /// The sum of all penalties on weights.
+    #[must_use]
+    pub fn weight_penalty(&self) -> f64 {
+        let penalty = |w: &Weight| w.regularizer.map_or(0.0, |regularizer| weight::penalty(regularizer, &w.values));
+        self.weights.iter().map(penalty).sum()
+    }
+
+    /// The first layer whose output holds a value that is not finite, for these rows: its title.
+    ///
+    /// # Errors
+    /// When the engine fails.
+    pub fn first_not_finite(&self, x: Vec<f32>) -> Result<Option<&str>> {
+        let weights = self.upload(&self.device);
+        let mut found = None;
+        self.run_watched(self.input(x)?, &weights, &mut Pass::inference(), &mut |stage, flow| {
+            if found.is_none() && operation::values(&flow.tensor).iter().any(|value| !value.is_finite()) {
+                found = Some(stage.title.as_str());
+            }
+        });
+        Ok(found)
+    }
+
+    fn close(&self, mut output: Vec<f32>) -> Vec<f32> {
+        if let Some(closing) = self.closing {
+            loss::close(closing, &mut output, self.output_width());
+        }
+        output
+    }
+
+    fn input(&self, x: Vec<f32>) -> Result<DispatchTensor> {
+        let row: usize = self.input_shape.iter().product();
+        if row == 0 || x.len() % row != 0 {
+            return Err(Error::Internal(format!("{} values are no whole number of rows of {row}", x.len())));
+        }
+        let shape: Vec<usize> = std::iter::once(x.len() / row).chain(self.input_shape.iter().copied()).collect();
+        Ok(tensor(x, &shape, &self.device))
+    }
+
+    /// The weights as tensors on `device`: there to be differentiated where training changes them and the device can.
+    fn upload(&self, device: &Device) -> Vec<DispatchTensor> {
+        let upload = |weight: &Weight| {
+            let device = if weight.trainable { device } else { &self.device };
+            let uploaded = tensor(weight.values.clone(), &weight.shape, device);
+            if device.is_autodiff() {
+                Tensor::<1>::from_dispatch(uploaded).require_grad().into_dispatch()
+            } else {
+                uploaded
+            }
+        };
+        self.weights.iter().map(upload).collect()
+    }
+
+    fn run(&self, input: DispatchTensor, weights: &[DispatchTensor], pass: &mut Pass) -> Run {
+        self.run_watched(input, weights, pass, &mut |_, _| {})
+    }
+
+    fn run_watched<'a>(
+        &'a self,
+        input: DispatchTensor,
+        weights: &[DispatchTensor],
+        pass: &mut Pass,
+        watch: &mut dyn FnMut(&'a Stage, &Flow),
+    ) -> Run {
+        let input = Flow::unmasked(input);
+        let mut flows: Vec<Option<Flow>> = Vec::with_capacity(self.stages.len());
+        let mut penalties = Vec::new();
+        let last_use = |of: usize| self.stages.iter().rposition(|stage| stage.inputs.contains(&of));
+        for (index, stage) in self.stages.iter().enumerate() {
+            let inputs: Vec<Flow> = if stage.inputs.is_empty() {
+                vec![input.clone()]
+            } else {
+                stage.inputs.iter().filter_map(|&from| flows[from].clone()).collect()
+            };
+            // A result that nobody will look at again is let go before the next one is computed.
+            for &from in &stage.inputs {
+                if last_use(from) == Some(index) {
+                    flows[from] = None;
+                }
+            }
+            let flow = stage.layer.forward(&inputs, &weights[stage.weights.clone()], pass);
+            watch(stage, &flow);
+            if let Some(regularizer) = stage.activity {
+                penalties.push(operation::apply(Arc::new(ActivityKernel(regularizer)), vec![flow.tensor.clone()]));
+            }
+            flows.push(Some(flow));
+        }
+        let output = flows.pop().flatten().map_or(input.tensor, |flow| flow.tensor);
+        Run { output, penalties }
+    }
+}
+
+fn tensor(values: Vec<f32>, shape: &[usize], device: &Device) -> DispatchTensor {
+    Dispatch::float_from_data(TensorData::new(values, shape.to_vec()), device.as_dispatch())
+}

@@ -1,0 +1,250 @@
+//! The update rules of Keras 2.3.1's optimisers, on plain slices.
+//!
+//! With gradient `g`, rate `lr_t = lr / (1 + decay t)` and step `t` from 0, written as Keras writes them: epsilon stands outside the
+//! root, and outside the correction of Adam's start at zero.
+
+use rayon::prelude::*;
+
+use crate::keras::optimizer::{Optimizer, Rule};
+
+/// An optimiser at work: its rule, its step count and what it remembers of every weight.
+#[derive(Clone, Debug)]
+pub struct Updater {
+    optimizer: Optimizer,
+    learning_rate: f32,
+    step: u64,
+    /// The product of Nadam's momenta so far.
+    momentum_schedule: f64,
+    slots: Vec<Slots>,
+}
+
+/// What an optimiser remembers of one weight tensor: up to three values a weight, by their meaning in the rule.
+#[derive(Clone, Debug, Default)]
+struct Slots([Vec<f32>; 3]);
+
+impl Updater {
+    /// The optimiser before its first step, for weight tensors of these lengths.
+    #[must_use]
+    pub fn new(optimizer: Optimizer, lengths: &[usize]) -> Self {
+        let fills: &[f32] = match optimizer.rule {
+            Rule::Sgd { momentum, .. } if momentum == 0.0 => &[],
+            Rule::Sgd { .. } => &[0.0],
+            Rule::Adagrad { initial_accumulator_value, .. } => &[initial_accumulator_value as f32],
+            Rule::RmsProp { momentum, centered, .. } if momentum == 0.0 && !centered => &[0.0],
+            Rule::RmsProp { .. } | Rule::Adam { amsgrad: true, .. } => &[0.0; 3],
+            Rule::Adam { .. } | Rule::Adadelta { .. } | Rule::Adamax { .. } | Rule::Nadam { .. } => &[0.0; 2],
+        };
+        let slots = lengths
+            .iter()
+            .map(|&length| {
+                let mut slots = Slots::default();
+                slots.0.iter_mut().zip(fills).for_each(|(slot, &fill)| *slot = vec![fill; length]);
+                slots
+            })
+            .collect();
+        Self { learning_rate: optimizer.learning_rate as f32, optimizer, step: 0, momentum_schedule: 1.0, slots }
+    }
+
+    /// The present rate, before decay.
+    #[must_use]
+    pub fn learning_rate(&self) -> f32 {
+        self.learning_rate
+    }
+
+    /// Goes on with another rate (what `ReduceLROnPlateau` asks for).
+    pub fn set_learning_rate(&mut self, rate: f32) {
+        self.learning_rate = rate;
+    }
+
+    /// Starts one step over all weights: afterwards call [`Step::update`] once for each weight tensor.
+    pub fn begin(&mut self) -> Step<'_> {
+        let t = self.step as f64 + 1.0;
+        let mut lr = f64::from(self.learning_rate) / (1.0 + self.optimizer.decay * self.step as f64);
+        let mut nadam = Nadam::default();
+        match self.optimizer.rule {
+            Rule::Adam { beta_1, beta_2, .. } => {
+                lr *= (1.0 - beta_2.powf(t)).sqrt() / (1.0 - beta_1.powf(t));
+            }
+            Rule::Adamax { beta_1, .. } => lr /= 1.0 - beta_1.powf(t),
+            Rule::Nadam { beta_1, beta_2, schedule_decay, .. } => {
+                let momentum = |t: f64| beta_1 * (1.0 - 0.5 * 0.96_f64.powf(t * schedule_decay));
+                let (now, next) = (momentum(t), momentum(t + 1.0));
+                self.momentum_schedule *= now;
+                nadam = Nadam {
+                    gradient: ((1.0 - now) / (1.0 - self.momentum_schedule)) as f32,
+                    mean: (next / (1.0 - self.momentum_schedule * next)) as f32,
+                    square: (1.0 / (1.0 - beta_2.powf(t))) as f32,
+                };
+            }
+            _ => {}
+        }
+        self.step += 1;
+        Step { updater: self, rate: lr as f32, nadam }
+    }
+}
+
+/// The factors of Nadam's step on gradient, running mean and running mean square.
+#[derive(Clone, Copy, Debug, Default)]
+struct Nadam {
+    gradient: f32,
+    mean: f32,
+    square: f32,
+}
+
+/// One step of an optimiser.
+#[derive(Debug)]
+pub struct Step<'a> {
+    updater: &'a mut Updater,
+    rate: f32,
+    nadam: Nadam,
+}
+
+/// Weights that one thread updates at a time.
+const CHUNK: usize = 1 << 14;
+
+impl Step<'_> {
+    /// Updates weight tensor number `index` by its gradient, which is clipped in place if the optimiser says so.
+    pub fn update(&mut self, index: usize, weights: &mut [f32], gradient: &mut [f32]) {
+        clip(&self.updater.optimizer, gradient);
+        let g: &[f32] = gradient;
+        let w = weights;
+        let lr = self.rate;
+        let [a, b, c] = &mut self.updater.slots[index].0;
+        match self.updater.optimizer.rule {
+            Rule::Sgd { momentum: 0.0, .. } => each1(w, g, |w, g| *w -= lr * g),
+            Rule::Sgd { momentum, nesterov } => {
+                let momentum = momentum as f32;
+                each2(w, g, a, |w, g, velocity| {
+                    *velocity = momentum * *velocity - lr * g;
+                    *w += if nesterov { momentum * *velocity - lr * g } else { *velocity };
+                });
+            }
+            Rule::RmsProp { rho, epsilon, momentum: 0.0, centered: false } => {
+                let (rho, epsilon) = (rho as f32, epsilon as f32);
+                each2(w, g, a, |w, g, square| {
+                    *square = rho * *square + (1.0 - rho) * g * g;
+                    *w -= lr * g / (square.sqrt() + epsilon);
+                });
+            }
+            Rule::RmsProp { rho, epsilon, momentum, centered } => {
+                let (rho, epsilon, momentum) = (rho as f32, epsilon as f32, momentum as f32);
+                each4(w, g, a, b, c, |w, g, square, mean, velocity| {
+                    *square = rho * *square + (1.0 - rho) * g * g;
+                    let mut spread = *square;
+                    if centered {
+                        *mean = rho * *mean + (1.0 - rho) * g;
+                        spread = (spread - *mean * *mean).max(0.0);
+                    }
+                    if momentum > 0.0 {
+                        *velocity = momentum * *velocity + lr * g / (spread + epsilon).sqrt();
+                        *w -= *velocity;
+                    } else {
+                        *w -= lr * g / (spread.sqrt() + epsilon);
+                    }
+                });
+            }
+            Rule::Adagrad { epsilon, .. } => {
+                let epsilon = epsilon as f32;
+                each2(w, g, a, |w, g, sum| {
+                    *sum += g * g;
+                    *w -= lr * g / (sum.sqrt() + epsilon);
+                });
+            }
+            Rule::Adadelta { rho, epsilon } => {
+                let (rho, epsilon) = (rho as f32, epsilon as f32);
+                each3(w, g, a, b, |w, g, square, steps| {
+                    *square = rho * *square + (1.0 - rho) * g * g;
+                    let update = g * (*steps + epsilon).sqrt() / (*square + epsilon).sqrt();
+                    *w -= lr * update;
+                    *steps = rho * *steps + (1.0 - rho) * update * update;
+                });
+            }
+            Rule::Adam { beta_1, beta_2, epsilon, amsgrad } => {
+                let (b1, b2, epsilon) = (beta_1 as f32, beta_2 as f32, epsilon as f32);
+                if amsgrad {
+                    each4(w, g, a, b, c, |w, g, mean, square, largest| {
+                        *mean = b1 * *mean + (1.0 - b1) * g;
+                        *square = b2 * *square + (1.0 - b2) * g * g;
+                        *largest = largest.max(*square);
+                        *w -= lr * *mean / (largest.sqrt() + epsilon);
+                    });
+                } else {
+                    each3(w, g, a, b, |w, g, mean, square| {
+                        *mean = b1 * *mean + (1.0 - b1) * g;
+                        *square = b2 * *square + (1.0 - b2) * g * g;
+                        *w -= lr * *mean / (square.sqrt() + epsilon);
+                    });
+                }
+            }
+            Rule::Adamax { beta_1, beta_2, epsilon } => {
+                let (b1, b2, epsilon) = (beta_1 as f32, beta_2 as f32, epsilon as f32);
+                each3(w, g, a, b, |w, g, mean, norm| {
+                    *mean = b1 * *mean + (1.0 - b1) * g;
+                    *norm = (b2 * *norm).max(g.abs());
+                    *w -= lr * *mean / (*norm + epsilon);
+                });
+            }
+            Rule::Nadam { beta_1, beta_2, epsilon, .. } => {
+                let (b1, b2, epsilon) = (beta_1 as f32, beta_2 as f32, epsilon as f32);
+                let factor = self.nadam;
+                each3(w, g, a, b, |w, g, mean, square| {
+                    *mean = b1 * *mean + (1.0 - b1) * g;
+                    *square = b2 * *square + (1.0 - b2) * g * g;
+                    let ahead = factor.gradient * g + factor.mean * *mean;
+                    *w -= lr * ahead / ((factor.square * *square).sqrt() + epsilon);
+                });
+            }
+        }
+    }
+}
+
+/// Cuts a gradient to the optimiser's `clipvalue` and scales it down to its `clipnorm`.
+fn clip(optimizer: &Optimizer, gradient: &mut [f32]) {
+    if let Some(limit) = optimizer.clipnorm {
+        let norm = gradient.iter().map(|&g| f64::from(g).powi(2)).sum::<f64>().sqrt();
+        if norm > limit {
+            let scale = (limit / norm) as f32;
+            gradient.iter_mut().for_each(|g| *g *= scale);
+        }
+    }
+    if let Some(limit) = optimizer.clipvalue {
+        let limit = limit as f32;
+        gradient.iter_mut().for_each(|g| *g = g.clamp(-limit, limit));
+    }
+}
+
+fn each1(w: &mut [f32], g: &[f32], f: impl Fn(&mut f32, f32) + Sync) {
+    w.par_chunks_mut(CHUNK)
+        .zip(g.par_chunks(CHUNK))
+        .for_each(|(w, g)| w.iter_mut().zip(g).for_each(|(w, &g)| f(w, g)));
+}
+
+fn each2(w: &mut [f32], g: &[f32], a: &mut [f32], f: impl Fn(&mut f32, f32, &mut f32) + Sync) {
+    w.par_chunks_mut(CHUNK)
+        .zip(g.par_chunks(CHUNK))
+        .zip(a.par_chunks_mut(CHUNK))
+        .for_each(|((w, g), a)| w.iter_mut().zip(g).zip(a).for_each(|((w, &g), a)| f(w, g, a)));
+}
+
+fn each3(w: &mut [f32], g: &[f32], a: &mut [f32], b: &mut [f32], f: impl Fn(&mut f32, f32, &mut f32, &mut f32) + Sync) {
+    w.par_chunks_mut(CHUNK).zip(g.par_chunks(CHUNK)).zip(a.par_chunks_mut(CHUNK)).zip(b.par_chunks_mut(CHUNK)).for_each(
+        |(((w, g), a), b)| w.iter_mut().zip(g).zip(a).zip(b).for_each(|(((w, &g), a), b)| f(w, g, a, b)),
+    );
+}
+
+fn each4(
+    w: &mut [f32],
+    g: &[f32],
+    a: &mut [f32],
+    b: &mut [f32],
+    c: &mut [f32],
+    f: impl Fn(&mut f32, f32, &mut f32, &mut f32, &mut f32) + Sync,
+) {
+    let chunks = w.par_chunks_mut(CHUNK).zip(g.par_chunks(CHUNK));
+    let slots = a.par_chunks_mut(CHUNK).zip(b.par_chunks_mut(CHUNK)).zip(c.par_chunks_mut(CHUNK));
+    chunks.zip(slots).for_each(|((w, g), ((a, b), c))| {
+        for ((((w, &g), a), b), c) in w.iter_mut().zip(g).zip(a).zip(b).zip(c) {
+            f(w, g, a, b, c);
+        }
+    });
+}

@@ -1,0 +1,20 @@
+//! Running a Galaxy workflow without Galaxy.
+//!
+//! The wrappers' command lines hold no logic, so a job is: a JSON file in, one command, named files out. This module reads a `.ga`
+//! and the wrappers, makes that JSON as Galaxy does, runs the commands in order and collects their outputs. Whatever it does not
+//! support is an error that names the step.
+
+mod command;
+mod filter;
+mod ga;
+mod job;
+mod measured;
+mod run;
+mod sanitizer;
+mod state;
+mod wrapper;
+mod xml;
+
+pub use job::{Dataset, JobReport};
+pub use measured::{Finished, Line, run_measured};
+pub use run::{Observer, Override, Runner};
