@@ -12,6 +12,8 @@ use crate::keras::weights::WeightsError;
 use crate::train::labels::LabelError;
 use crate::train::score::ScoreError;
 use crate::train::split::SplitError;
+use crate::plot::PlotError;
+use crate::tool::ml_visualization_ex::LabelsError;
 
 /// Shorthand for results of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -69,6 +71,12 @@ pub enum Error {
     /// A model configuration that cannot be read, or whose layers do not fit together.
     #[error(transparent)]
     Model(#[from] ModelError),
+    /// A picture could not be drawn.
+    #[error(transparent)]
+    Plot(#[from] PlotError),
+    /// True and predicted labels cannot be compared.
+    #[error(transparent)]
+    Labels(#[from] LabelsError),
     /// A name or value outside Keras's vocabulary.
     #[error(transparent)]
     Parameter(#[from] ParameterError),
@@ -106,6 +114,22 @@ impl Error {
             path: path.into(),
             error: Box::new(self),
         }
+    /// The message with whatever its causes add to it, in one line.
+    ///
+    /// Most messages quote their cause already, for callers that print no more than the message; it is not said twice.
+    #[must_use]
+    pub fn in_one_line(&self) -> String {
+        let mut line = self.to_string();
+        let mut cause = std::error::Error::source(self);
+        while let Some(error) = cause {
+            let text = error.to_string();
+            if !line.contains(&text) {
+                line.push_str(": ");
+                line.push_str(&text);
+            }
+            cause = error.source();
+        }
+        line.split_whitespace().collect::<Vec<_>>().join(" ")
     }
 
     /// The process exit code: 2 when the input or the form is at fault, 1 when the work failed.
@@ -119,7 +143,40 @@ impl Error {
             | Self::Internal(_)
             | Self::Threads(_)
             | Self::Score(ScoreError::Length { .. }) => 1,
+            Self::Output(_)
+            | Self::Write { .. }
+            | Self::Internal(_)
+            | Self::Threads(_)
+            | Self::Plot(PlotError::Font(_) | PlotError::Encode(_)) => 1,
             _ => 2,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("the job failed\nbadly")]
+    struct Terse(#[source] io::Error);
+
+    #[test]
+    fn causes_are_said_once_and_in_one_line() {
+        let quoting = Error::Read {
+            path: "x.tsv".into(),
+            source: io::Error::other("disk on fire"),
+        };
+        assert_eq!(quoting.in_one_line(), "cannot read x.tsv: disk on fire");
+        let terse = Error::Write {
+            path: "output".into(),
+            source: io::Error::other(Terse(io::Error::other("no space"))),
+        };
+        assert_eq!(
+            terse.in_one_line(),
+            "cannot write output: the job failed badly: no space"
+        );
     }
 }

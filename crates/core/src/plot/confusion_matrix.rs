@@ -5,6 +5,7 @@
 //! room for each other; and the colour bar is as high as the matrix.
 
 mod layout;
+mod scores;
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -14,6 +15,8 @@ use super::canvas::{Anchor, BLACK, Canvas, Direction, Rect, pixel, readable_on};
 use super::colormap::ColorMap;
 use super::text::{Font, cap_height};
 use layout::Layout;
+
+pub use scores::ClassScores;
 
 /// Most classes that are drawn: with more, a cell would be less than a pixel.
 pub const MAX_CLASSES: u16 = 400;
