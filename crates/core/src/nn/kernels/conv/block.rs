@@ -2,14 +2,15 @@
 //!
 //! Behind max-pooling and relu most of the convolution's gradient is zero: of each pooling window only the winner has one, and that
 //! only if it is positive. So the forward pass keeps nothing but the winner's cell for each pooled value, one byte, and the backward
-//! pass never needs the convolution's output.
+//! pass works from the non-zeros ([`sparse`](super::sparse)); the convolution's own output never leaves the cache.
 
-use super::{ConvGeometry, im2col};
+use super::ConvGeometry;
+use super::direct::{Prepared, load_up_to, store};
+use super::plan::Plan;
+use super::sparse::{CLOSED, Pooled, Sparse};
+use crate::nn::kernels::simd::{Isa, Simd, Work, run};
 use crate::nn::kernels::window::Window;
 use crate::nn::threads::{self, with_scratch};
-
-/// The winner's place of a window whose maximum relu has cut off: no gradient passes.
-const CLOSED: u8 = u8::MAX;
 
 /// `max_pool(relu(conv(x) + bias))`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,17 +55,35 @@ impl ConvBlock {
     /// When a slice does not fit the geometry: the layers check their shapes before.
     #[must_use]
     pub fn forward(&self, x: &[f32], kernel: &[f32], bias: Option<&[f32]>) -> (Vec<f32>, Winners) {
-        let (conv, output_len) = (&self.conv, self.output_len());
-        let rows = ConvGeometry::rows(x, conv.input_len());
+        let (conv, input_len, output_len) = (&self.conv, self.conv.input_len(), self.output_len());
+        let rows = ConvGeometry::rows(x, input_len);
         conv.check_kernel(kernel);
-        let len = (rows * output_len, rows * output_len);
-        let (y, winners) = threads::build_pair(len, (output_len, output_len), conv.cost(rows), |row, y, winners| {
-            let x = &x[row * conv.input_len()..][..conv.input_len()];
-            with_scratch(conv.output_len(), |full| {
-                im2col::forward(conv, x, kernel, bias, full);
-                self.pool_row(full, y, winners);
-            });
-        });
+        let plan = Plan::new(conv, kernel, bias);
+        let pooling = Pooling::new(&self.pool, conv.filters);
+        let chunk_rows = conv.chunk_rows(rows);
+        let (len, chunk_len) = (rows * output_len, chunk_rows * output_len);
+        let (y, winners) = threads::build_pair(
+            (len, len),
+            (chunk_len, chunk_len),
+            conv.cost(rows),
+            |chunk, y, winners| {
+                let x = &x[chunk * chunk_rows * input_len..][..y.len() / output_len * input_len];
+                let outputs = y.chunks_exact_mut(output_len).zip(winners.chunks_exact_mut(output_len));
+                match (&plan, self.bands()) {
+                    (Plan::Direct(prepared), true) => {
+                        for (x, (y, winners)) in x.chunks_exact(input_len).zip(outputs) {
+                            self.forward_in_bands(prepared, &pooling, x, y, winners);
+                        }
+                    }
+                    _ => with_scratch(x.len() / input_len * conv.output_len(), |full| {
+                        plan.forward(x, full);
+                        for (full, (y, winners)) in full.chunks_exact(conv.output_len()).zip(outputs) {
+                            pooling.pool(0, full, 0, y, winners);
+                        }
+                    }),
+                }
+            },
+        );
         (y, Winners(winners))
     }
 
@@ -81,96 +100,190 @@ impl ConvBlock {
         dy: &[f32],
         needs: [bool; 3],
     ) -> ConvGradients {
-        let (conv, output_len) = (&self.conv, self.output_len());
-        let (input_len, kernel_len) = (conv.input_len(), conv.kernel_len());
+        let (conv, output_len, input_len) = (&self.conv, self.output_len(), self.conv.input_len());
         let rows = ConvGeometry::rows(dy, output_len);
         assert!(
             winners.0.len() == dy.len() && x.len() == rows * input_len,
             "{rows} rows"
         );
         conv.check_kernel(kernel);
-        let with_full = |row: usize, work: &mut dyn FnMut(&[f32])| {
-            with_scratch(conv.output_len(), |full| {
-                let at = row * output_len..(row + 1) * output_len;
-                self.unpool_row(&dy[at.clone()], &winners.0[at], full);
-                work(full);
-            });
-        };
-        let cost = conv.cost(rows);
-        let input = needs[0].then(|| {
-            threads::build(rows * input_len, input_len, cost, |row, dx| {
-                with_full(row, &mut |full| im2col::backward_input(conv, kernel, full, dx));
-            })
-        });
-        let kernel = needs[1].then(|| {
-            let groups = threads::reduction_groups(rows, kernel_len);
-            threads::sum_groups(kernel_len, groups, cost, |group, dk| {
-                for row in threads::group_rows(rows, groups, group) {
-                    let x = &x[row * input_len..][..input_len];
-                    with_full(row, &mut |full| im2col::backward_kernel(conv, x, full, dk));
-                }
-            })
-        });
-        let bias = needs[2].then(|| self.backward_bias(winners, dy));
-        ConvGradients { input, kernel, bias }
-    }
-
-    /// The sum of the gradients that pass relu, for each filter.
-    fn backward_bias(&self, winners: &Winners, dy: &[f32]) -> Vec<f32> {
-        let (filters, output_len) = (self.conv.filters, self.output_len());
-        let rows = dy.len() / output_len;
-        let groups = threads::reduction_groups(rows, filters);
-        threads::sum_groups(filters, groups, dy.len(), |group, db| {
-            let rows = threads::group_rows(rows, groups, group);
-            let mut partial = vec![0.0; filters];
-            for row in rows {
-                partial.fill(0.0);
-                let at = row * output_len..(row + 1) * output_len;
-                let windows = dy[at.clone()]
-                    .chunks_exact(filters)
-                    .zip(winners.0[at].chunks_exact(filters));
-                for (dy, winners) in windows {
-                    for ((sum, slope), winner) in partial.iter_mut().zip(dy).zip(winners) {
-                        *sum += if *winner == CLOSED { 0.0 } else { *slope };
-                    }
-                }
-                db.iter_mut().zip(&partial).for_each(|(sum, value)| *sum += value);
+        let sparse = Sparse::new(conv, &self.pool);
+        let (patch_len, kernel_len, filters) = (conv.patch_len(), conv.kernel_len(), conv.filters);
+        let pooled = |row: usize| {
+            let at = row * output_len..(row + 1) * output_len;
+            Pooled {
+                dy: &dy[at.clone()],
+                winners: &winners.0[at],
             }
-        })
-    }
-
-    /// Relu and pooling of one row of the convolution's output, `full`.
-    fn pool_row(&self, full: &[f32], y: &mut [f32], winners: &mut [u8]) {
-        let filters = self.conv.filters;
-        let outputs = y.chunks_exact_mut(filters).zip(winners.chunks_exact_mut(filters));
-        for (index, (best, winners)) in outputs.enumerate() {
-            best.fill(0.0);
-            winners.fill(CLOSED);
-            self.pool.for_each_cell(self.pool.output_at(index), |cell, place| {
-                let values = &full[place * filters..][..filters];
-                #[expect(clippy::cast_possible_truncation, reason = "the window has fewer than 255 cells")]
-                let cell = cell as u8;
-                for ((best, winner), value) in best.iter_mut().zip(winners.iter_mut()).zip(values) {
-                    let better = *value > *best || value.is_nan();
-                    *best = if better { *value } else { *best };
-                    *winner = if better { cell } else { *winner };
+        };
+        let mut gradients = ConvGradients::default();
+        if needs[0] {
+            let by_filter = transpose(kernel, patch_len, filters);
+            gradients.input = Some(threads::build(
+                rows * input_len,
+                input_len,
+                conv.cost(rows),
+                |row, dx| {
+                    sparse.input(&by_filter, pooled(row), dx);
+                },
+            ));
+        }
+        if needs[1] || needs[2] {
+            let groups = threads::reduction_groups(rows, kernel_len);
+            let mut sums = threads::sum_groups(kernel_len + filters, groups, conv.cost(rows), |group, sums| {
+                let (dk, db) = sums.split_at_mut(kernel_len);
+                for row in threads::group_rows(rows, groups, group) {
+                    sparse.parameters(&x[row * input_len..][..input_len], pooled(row), dk, db);
+                }
+            });
+            let bias = sums.split_off(kernel_len);
+            gradients.bias = needs[2].then_some(bias);
+            gradients.kernel = needs[1].then(|| {
+                if sparse.keeps_layout() {
+                    sums
+                } else {
+                    transpose(&sums, filters, patch_len)
                 }
             });
         }
+        gradients
     }
 
-    /// The gradient of one row of the convolution's output.
-    fn unpool_row(&self, dy: &[f32], winners: &[u8], full: &mut [f32]) {
-        let filters = self.conv.filters;
-        full.fill(0.0);
-        let mut places = vec![0; self.pool.kernel_cells()];
-        for (index, (dy, winners)) in dy.chunks_exact(filters).zip(winners.chunks_exact(filters)).enumerate() {
-            self.pool
-                .for_each_cell(self.pool.output_at(index), |cell, place| places[cell] = place * filters);
-            for (filter, (slope, winner)) in dy.iter().zip(winners).enumerate() {
-                if *winner != CLOSED {
-                    full[places[usize::from(*winner)] + filter] += slope;
+    /// Whether lines of the convolution belong to one line of pooling windows each, so that they can be pooled as soon as they are
+    /// computed.
+    fn bands(&self) -> bool {
+        let pool = &self.pool;
+        pool.input[0] == 1 && pool.kernel[0] == 1 && pool.dilation[1] == 1 && pool.strides[1] >= pool.kernel[1]
+    }
+
+    /// One row of the batch, one line of pooling windows at a time.
+    fn forward_in_bands(&self, prepared: &Prepared, pooling: &Pooling, x: &[f32], y: &mut [f32], winners: &mut [u8]) {
+        let (pool, filters) = (&self.pool, self.conv.filters);
+        let line = pool.output[2] * filters;
+        prepared.with_fields(x, 1, |field, offsets| {
+            with_scratch(pool.kernel[1] * pool.input[2] * filters, |band| {
+                let lines = y.chunks_exact_mut(line).zip(winners.chunks_exact_mut(line));
+                for (height, (y, winners)) in lines.enumerate() {
+                    let (cells, top) = pool.real_cells(1, height);
+                    let windows = top * pool.input[2]..(top + cells.len()) * pool.input[2];
+                    let band = &mut band[..windows.len() * filters];
+                    prepared.windows(field, &offsets[windows.clone()], band);
+                    pooling.pool(height * pool.output[2], band, windows.start, y, winners);
                 }
+            });
+        });
+    }
+}
+
+/// `[columns, rows]` of `[rows, columns]`.
+fn transpose(values: &[f32], rows: usize, columns: usize) -> Vec<f32> {
+    let mut turned = vec![0.0; values.len()];
+    for (row, values) in values.chunks_exact(columns).enumerate() {
+        for (column, value) in values.iter().enumerate() {
+            turned[column * rows + row] = *value;
+        }
+    }
+    turned
+}
+
+/// Where the cells of all pooling windows lie in the convolution's output.
+struct Pooling {
+    isa: Isa,
+    filters: usize,
+    /// The cells of each window that exist, and their places.
+    cells: Vec<(u8, usize)>,
+    /// Where each window's cells begin and, last, end.
+    starts: Vec<usize>,
+}
+
+impl Pooling {
+    #[expect(clippy::cast_possible_truncation, reason = "the window has fewer than 255 cells")]
+    fn new(pool: &Window, filters: usize) -> Self {
+        let (mut cells, mut starts) = (Vec::new(), vec![0]);
+        for window in 0..pool.output_cells() {
+            pool.for_each_cell(pool.output_at(window), |cell, place| cells.push((cell as u8, place)));
+            starts.push(cells.len());
+        }
+        Self {
+            isa: Isa::current(),
+            filters,
+            cells,
+            starts,
+        }
+    }
+
+    /// Relu and pooling of the windows from `first` on that fill `y`; `conv` holds the convolution's output from `place` on.
+    fn pool(&self, first: usize, conv: &[f32], place: usize, y: &mut [f32], winners: &mut [u8]) {
+        let windows = y.len() / self.filters;
+        let cells = &self.cells[self.starts[first]..self.starts[first + windows]];
+        let within = |at: usize| at >= place && (at - place + 1) * self.filters <= conv.len();
+        assert!(
+            cells.iter().all(|(_, at)| within(*at)) && winners.len() == y.len(),
+            "all cells are at hand"
+        );
+        run(
+            self.isa,
+            Pool {
+                pooling: self,
+                first,
+                conv,
+                place,
+                y,
+                winners,
+            },
+        );
+    }
+}
+
+/// [`Pooling::pool`], its checks done.
+struct Pool<'a> {
+    pooling: &'a Pooling,
+    first: usize,
+    conv: &'a [f32],
+    place: usize,
+    y: &'a mut [f32],
+    winners: &'a mut [u8],
+}
+
+impl Work for Pool<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let Pooling {
+            filters, cells, starts, ..
+        } = self.pooling;
+        let outputs = self
+            .y
+            .chunks_exact_mut(*filters)
+            .zip(self.winners.chunks_exact_mut(*filters));
+        for (window, (y, winners)) in outputs.enumerate() {
+            let window = self.first + window;
+            let cells = &cells[starts[window]..starts[window + 1]];
+            let mut filter = 0;
+            while filter < *filters {
+                let left = filters - filter;
+                let (mut best, mut winner) = (s.splat(0.0), s.splat(f32::from(CLOSED)));
+                for (cell, at) in cells {
+                    // SAFETY: `pool` has checked that every cell's filters are in `conv`.
+                    let value =
+                        unsafe { load_up_to(s, self.conv.as_ptr().add((at - self.place) * filters + filter), left) };
+                    let better = s.above_or_nan(value, best);
+                    best = s.select(better, value, best);
+                    winner = s.select(better, s.splat(f32::from(*cell)), winner);
+                }
+                // SAFETY: at most `left` values are written to either; a vector has at most 16.
+                unsafe {
+                    store(s, y.as_mut_ptr().add(filter), left, &[best]);
+                    if left >= S::LANES {
+                        s.store_bytes(winners.as_mut_ptr().add(filter), winner);
+                    } else {
+                        let mut bytes = [0; 16];
+                        s.store_bytes(bytes.as_mut_ptr(), winner);
+                        winners[filter..].copy_from_slice(&bytes[..left]);
+                    }
+                }
+                filter += S::LANES;
             }
         }
     }

@@ -3,13 +3,27 @@
 //!
 //! In this layout the kernel already is the matrix `[patch, filters]` that patches of the input are multiplied with, so
 //! `y = patches(x) k + b`, the kernel's gradient is `patches(x)ᵀ dy`, and the input's is `dy kᵀ` added back into the patches' places.
-//! No buffer of patches for a batch is ever made: [`im2col`] builds them in blocks that stay in a core's cache.
+//! No buffer of patches for a batch is ever made: [`direct`] reads them where they are, in the input.
+//!
+//! | | forward | input's gradient | kernel's gradient |
+//! |---|---|---|---|
+//! | 3x3, stride 1, 16 channels and filters or more | [`winograd`] | [`winograd`] | [`direct`] |
+//! | stride 1 | [`direct`] | [`direct`] | [`direct`] |
+//! | any other | [`direct`] | [`col2im`] | [`direct`] |
+//! | with relu and max-pooling behind it ([`ConvBlock`]) | as above | [`sparse`] | [`sparse`] |
 
 mod block;
-mod im2col;
+mod col2im;
+mod direct;
+mod field;
+mod plan;
+mod sparse;
+mod winograd;
 
 pub use block::{ConvBlock, ConvGradients, Winners};
 
+use self::direct::PreparedBackward;
+use self::plan::Plan;
 use super::dense::sum_rows;
 use super::window::{Padding, Window, WindowError};
 use crate::nn::threads;
@@ -85,10 +99,10 @@ impl ConvGeometry {
         rows * self.output_len() * self.patch_len()
     }
 
-    /// How many rows of a batch make one chunk of work: some 100 microseconds.
-    fn chunk_rows(&self) -> usize {
-        const CHUNK_COST: usize = 1 << 22;
-        (CHUNK_COST / self.cost(1)).clamp(1, 64)
+    /// How many rows of a batch make one chunk of work: some 100 microseconds, but not less than eight chunks.
+    fn chunk_rows(&self, rows: usize) -> usize {
+        const CHUNK_COST: usize = 1 << 24;
+        (CHUNK_COST / self.cost(1)).clamp(1, 64).min(rows.div_ceil(8)).max(1)
     }
 
     /// The rows in `values`, each of `row_len`.
@@ -120,14 +134,15 @@ pub fn forward(geometry: &ConvGeometry, x: &[f32], kernel: &[f32], bias: Option<
     let (input_len, output_len) = (geometry.input_len(), geometry.output_len());
     let rows = ConvGeometry::rows(x, input_len);
     geometry.check_kernel(kernel);
-    let chunk_rows = geometry.chunk_rows();
+    let chunk_rows = geometry.chunk_rows(rows);
+    let plan = Plan::new(geometry, kernel, bias);
     threads::build(
         rows * output_len,
         chunk_rows * output_len,
         geometry.cost(rows),
         |chunk, y| {
             let x = &x[chunk * chunk_rows * input_len..][..y.len() / output_len * input_len];
-            im2col::forward(geometry, x, kernel, bias, y);
+            plan.forward(x, y);
         },
     )
 }
@@ -141,14 +156,17 @@ pub fn backward_input(geometry: &ConvGeometry, kernel: &[f32], dy: &[f32]) -> Ve
     let (input_len, output_len) = (geometry.input_len(), geometry.output_len());
     let rows = ConvGeometry::rows(dy, output_len);
     geometry.check_kernel(kernel);
-    let chunk_rows = geometry.chunk_rows();
+    if let Some(transposed) = direct::transposed(geometry) {
+        return forward(&transposed, dy, &direct::transposed_kernel(geometry, kernel), None);
+    }
+    let chunk_rows = geometry.chunk_rows(rows);
     threads::build(
         rows * input_len,
         chunk_rows * input_len,
         geometry.cost(rows),
         |chunk, dx| {
             let dy = &dy[chunk * chunk_rows * output_len..][..dx.len() / input_len * output_len];
-            im2col::backward_input(geometry, kernel, dy, dx);
+            col2im::backward_input(geometry, kernel, dy, dx);
         },
     )
 }
@@ -163,11 +181,15 @@ pub fn backward_kernel(geometry: &ConvGeometry, x: &[f32], dy: &[f32]) -> Vec<f3
     let rows = ConvGeometry::rows(dy, output_len);
     assert_eq!(x.len(), rows * input_len, "an input of {rows} rows");
     let groups = threads::reduction_groups(rows, geometry.kernel_len());
+    let prepared = PreparedBackward::new(geometry);
     threads::sum_groups(geometry.kernel_len(), groups, geometry.cost(rows), |group, dk| {
-        let rows = threads::group_rows(rows, groups, group);
-        let x = &x[rows.start * input_len..rows.end * input_len];
-        let dy = &dy[rows.start * output_len..rows.end * output_len];
-        im2col::backward_kernel(geometry, x, dy, dk);
+        for row in threads::group_rows(rows, groups, group) {
+            prepared.backward_kernel(
+                &x[row * input_len..][..input_len],
+                &dy[row * output_len..][..output_len],
+                dk,
+            );
+        }
     })
 }
 

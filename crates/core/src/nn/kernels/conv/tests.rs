@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::nn::kernels::pool::{ArgMax, PoolGeometry, max_backward, max_forward};
+use crate::nn::kernels::simd::Isa;
 use crate::nn::kernels::testing::{assert_close, assert_slopes, values};
 
 /// The convolution by loops over all coordinates, summed in f64.
@@ -118,12 +119,12 @@ proptest! {
 
     #[test]
     fn any_convolution_agrees_with_plain_loops(g in geometries(), batch in 1_usize..4) {
-        agrees_with_plain_loops(&g, batch);
+        on_every_instruction_set(|| agrees_with_plain_loops(&g, batch));
     }
 
     #[test]
     fn convolutions_of_pictures_agree_with_plain_loops(g in pictures(), batch in 1_usize..4) {
-        agrees_with_plain_loops(&g, batch);
+        on_every_instruction_set(|| agrees_with_plain_loops(&g, batch));
     }
 
     #[test]
@@ -132,7 +133,13 @@ proptest! {
         pool in (1_usize..4, 1_usize..4, any::<bool>()),
         batch in 1_usize..4,
     ) {
-        block_is_its_three_layers(&g, pool, batch);
+        on_every_instruction_set(|| block_is_its_three_layers(&g, pool, batch));
+    }
+}
+
+fn on_every_instruction_set(test: impl Fn()) {
+    for isa in Isa::available() {
+        isa.hold(&test);
     }
 }
 

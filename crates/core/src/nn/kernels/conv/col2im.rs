@@ -1,10 +1,7 @@
-//! Convolution as products with blocks of patches: serves every geometry.
+//! The input's gradient as a product whose rows are added back into the patches' places (col2im): serves every geometry.
 //!
-//! All functions work on the calling thread, on whole rows of a batch. A block of patches `[windows, patch]` is copied together
-//! (im2col) and multiplied, or the product's rows are added back into the patches' places (col2im). A 1x1 kernel with stride 1 needs
-//! neither: the input is its own matrix of patches.
-
-use std::ops::Range;
+//! The patches `dy kernelᵀ` are made in blocks of windows that stay in the cache. Needed where the gradient is no convolution itself,
+//! which is with strides; a 1x1 kernel with stride 1 is just the product.
 
 use super::ConvGeometry;
 use crate::nn::kernels::gemm::{Matrix, MatrixMut, Mode, multiply};
@@ -12,37 +9,6 @@ use crate::nn::threads::with_scratch;
 
 /// Values of a block of patches: half of a small L2 cache.
 const BLOCK_VALUES: usize = 64 << 10;
-
-/// `y = patches(x) kernel + bias` for the rows in `x`.
-pub fn forward(geometry: &ConvGeometry, x: &[f32], kernel: &[f32], bias: Option<&[f32]>, y: &mut [f32]) {
-    let filters = geometry.filters;
-    let kernel = Matrix::new(kernel, geometry.patch_len(), filters);
-    let mode = if let Some(bias) = bias {
-        y.chunks_exact_mut(filters).for_each(|y| y.copy_from_slice(bias));
-        Mode::Accumulate
-    } else {
-        Mode::Overwrite
-    };
-    for_each_block(geometry, x, |patches, outputs| {
-        let rows = outputs.len() / filters;
-        multiply(patches, kernel, MatrixMut::new(&mut y[outputs], rows, filters), mode);
-    });
-}
-
-/// Adds `patches(x)ᵀ dy` to `dk`, for the rows in `x` and `dy`.
-pub fn backward_kernel(geometry: &ConvGeometry, x: &[f32], dy: &[f32], dk: &mut [f32]) {
-    let (patch_len, filters) = (geometry.patch_len(), geometry.filters);
-    for_each_block(geometry, x, |patches, outputs| {
-        let rows = outputs.len() / filters;
-        let dy = Matrix::new(&dy[outputs], rows, filters);
-        multiply(
-            patches.transposed(),
-            dy,
-            MatrixMut::new(dk, patch_len, filters),
-            Mode::Accumulate,
-        );
-    });
-}
 
 /// Adds the gradient for the input, `dy kernelᵀ` in the patches' places, to `dx`, for the rows in `dy`.
 pub fn backward_input(geometry: &ConvGeometry, kernel: &[f32], dy: &[f32], dx: &mut [f32]) {
@@ -75,36 +41,6 @@ pub fn backward_input(geometry: &ConvGeometry, kernel: &[f32], dy: &[f32], dx: &
                     });
                 }
             }
-        }
-    });
-}
-
-/// Calls `visit(patches, outputs)` for blocks of windows over all rows of `x`; `outputs` is where their outputs lie in `y` or `dy`.
-fn for_each_block(geometry: &ConvGeometry, x: &[f32], mut visit: impl FnMut(Matrix, Range<usize>)) {
-    let (patch_len, filters) = (geometry.patch_len(), geometry.filters);
-    if is_its_own_patches(geometry) {
-        let cells = x.len() / patch_len;
-        return visit(Matrix::new(x, cells, patch_len), 0..cells * filters);
-    }
-    let (windows, input_len) = (geometry.window.output_cells(), geometry.input_len());
-    let (total, block) = (x.len() / input_len * windows, block_windows(geometry));
-    with_scratch(block * patch_len, |patches| {
-        for start in (0..total).step_by(block) {
-            let count = block.min(total - start);
-            let patches = &mut patches[..count * patch_len];
-            for (window, patch) in (start..).zip(patches.chunks_exact_mut(patch_len)) {
-                let x = &x[window / windows * input_len..][..input_len];
-                if !geometry.window.is_inside() {
-                    patch.fill(0.0);
-                }
-                for_each_run(geometry, window % windows, |at, place, len| {
-                    patch[at..at + len].copy_from_slice(&x[place..place + len]);
-                });
-            }
-            visit(
-                Matrix::new(patches, count, patch_len),
-                start * filters..(start + count) * filters,
-            );
         }
     });
 }

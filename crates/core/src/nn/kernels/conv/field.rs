@@ -1,0 +1,164 @@
+//! One row of a batch as the windows see it: padded, with every window's patch as a few runs of neighbouring values.
+//!
+//! Channels last makes a patch a list of runs: all channels of all cells along the width lie side by side (or, dilated, the channels
+//! of one cell). The runs are the same for all windows, only the window's own offset is added. So a kernel walks over patches
+//! without copying them together.
+
+use super::ConvGeometry;
+use crate::nn::kernels::window::Window;
+
+/// Neighbouring values of a patch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Run {
+    /// From the window's first value.
+    pub offset: usize,
+    /// How many.
+    pub len: usize,
+}
+
+/// Where windows and their patches lie in a padded row.
+#[derive(Clone, Debug)]
+pub struct Field {
+    window: Window,
+    channels: usize,
+    dims: [usize; 3],
+    /// The runs of a patch.
+    pub runs: Vec<Run>,
+    /// The first value of each window's patch.
+    pub offsets: Vec<usize>,
+}
+
+impl Field {
+    /// The smallest field that holds all windows: the input itself if none reaches beyond it.
+    pub fn new(geometry: &ConvGeometry) -> Self {
+        let window = &geometry.window;
+        let dims = if window.is_inside() {
+            window.input
+        } else {
+            [0, 1, 2].map(|axis| window.reach(axis))
+        };
+        Self::with_dims(geometry, dims)
+    }
+
+    /// A field of given extent, at least as large as all windows need.
+    pub fn with_dims(geometry: &ConvGeometry, dims: [usize; 3]) -> Self {
+        let (window, channels) = (geometry.window, geometry.channels);
+        let place = |cell: [usize; 3]| ((cell[0] * dims[1] + cell[1]) * dims[2] + cell[2]) * channels;
+        let [depth, height, width] = window.kernel;
+        // Undilated cells along the width are one run, and undilated lines are one if the kernel is as wide as the field.
+        let (cells, len) = if window.dilation[2] == 1 {
+            (1, width * channels)
+        } else {
+            (width, channels)
+        };
+        let mut runs: Vec<Run> = Vec::with_capacity(depth * height * cells);
+        for d in 0..depth {
+            for h in 0..height {
+                for w in 0..cells {
+                    let cell = [d * window.dilation[0], h * window.dilation[1], w * window.dilation[2]];
+                    let offset = place(cell);
+                    match runs.last_mut() {
+                        Some(last) if last.offset + last.len == offset => last.len += len,
+                        _ => runs.push(Run { offset, len }),
+                    }
+                }
+            }
+        }
+        let offsets = (0..window.output_cells())
+            .map(|index| {
+                let output = window.output_at(index);
+                place([0, 1, 2].map(|axis| output[axis] * window.strides[axis]))
+            })
+            .collect();
+        Self {
+            window,
+            channels,
+            dims,
+            runs,
+            offsets,
+        }
+    }
+
+    /// Values of the field.
+    pub fn len(&self) -> usize {
+        self.dims.iter().product::<usize>() * self.channels
+    }
+
+    /// Whether the field is the input itself.
+    pub fn is_input(&self) -> bool {
+        self.window.pad_before == [0; 3] && self.dims == self.window.input
+    }
+
+    /// The offset of each value of a patch from the window's first.
+    pub fn taps(&self) -> Vec<usize> {
+        self.runs
+            .iter()
+            .flat_map(|run| run.offset..run.offset + run.len)
+            .collect()
+    }
+
+    /// Copies rows of a batch into fields, with zeros around; no more than a copy if the field is the input.
+    pub fn fill(&self, x: &[f32], fields: &mut [f32]) {
+        let inputs = x.chunks_exact(self.window.input_cells() * self.channels);
+        for (x, field) in inputs.zip(fields.chunks_exact_mut(self.len())) {
+            field.fill(0.0);
+            self.for_each_line(|place, at, len| field[at..at + len].copy_from_slice(&x[place..place + len]));
+        }
+    }
+
+    /// Copies the part of a field that is input back.
+    pub fn crop(&self, field: &[f32], x: &mut [f32]) {
+        self.for_each_line(|place, at, len| x[place..place + len].copy_from_slice(&field[at..at + len]));
+    }
+
+    /// Calls `visit(place, at, len)` for each line along the width that lies at `place` in the input and at `at` in the field.
+    fn for_each_line(&self, mut visit: impl FnMut(usize, usize, usize)) {
+        let (input, pad, dims) = (self.window.input, self.window.pad_before, self.dims);
+        // What a stride leaves out at the end is not part of the field.
+        let shared = [0, 1, 2].map(|axis| input[axis].min(dims[axis].saturating_sub(pad[axis])));
+        for d in 0..shared[0] {
+            for h in 0..shared[1] {
+                let place = (d * input[1] + h) * input[2];
+                let at = ((d + pad[0]) * dims[1] + h + pad[1]) * dims[2] + pad[2];
+                visit(place * self.channels, at * self.channels, shared[2] * self.channels);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::nn::kernels::window::Padding;
+
+    #[test]
+    fn a_patch_is_a_run_for_each_line_of_the_kernel() {
+        let g = ConvGeometry::new(&[5, 6], 2, &[2, 3], 1, &[2, 1], &[1, 1], Padding::Valid).unwrap();
+        let field = Field::new(&g);
+        assert!(field.is_input());
+        assert_eq!(field.runs, [Run { offset: 0, len: 6 }, Run { offset: 12, len: 6 }]);
+        assert_eq!(field.offsets, [0, 2, 4, 6, 24, 26, 28, 30]);
+        assert_eq!(field.taps(), [0, 1, 2, 3, 4, 5, 12, 13, 14, 15, 16, 17]);
+    }
+
+    #[test]
+    fn dilated_cells_are_runs_of_their_channels() {
+        let g = ConvGeometry::new(&[7], 3, &[2], 1, &[1], &[2], Padding::Valid).unwrap();
+        assert_eq!(
+            Field::new(&g).runs,
+            [Run { offset: 0, len: 3 }, Run { offset: 6, len: 3 }]
+        );
+    }
+
+    #[test]
+    fn padding_surrounds_the_input_and_comes_off_again() {
+        let g = ConvGeometry::new(&[2, 2], 1, &[3, 3], 1, &[1, 1], &[1, 1], Padding::Same).unwrap();
+        let field = Field::new(&g);
+        let mut filled = vec![9.0; field.len()];
+        field.fill(&[1.0, 2.0, 3.0, 4.0], &mut filled);
+        assert_eq!(filled, [0., 0., 0., 0., 0., 1., 2., 0., 0., 3., 4., 0., 0., 0., 0., 0.]);
+        let mut x = [0.0; 4];
+        field.crop(&filled, &mut x);
+        assert_eq!(x, [1.0, 2.0, 3.0, 4.0]);
+    }
+}

@@ -1,0 +1,490 @@
+//! Gradients of a convolution behind relu and max-pooling, from the non-zeros only.
+//!
+//! Each pooled value passes its gradient to one place of the convolution's output, or to none where relu was closed: of a 2x2 pooling
+//! a quarter at most is not zero, in practice a tenth. A non-zero `g` at a window and filter
+//!
+//! - adds `g patch(window)` to the filter's kernel gradient: for long patches, filter by filter, a sum of some patches that stays in
+//!   registers over a whole row of the batch ([`Sparse::parameters`]);
+//! - adds `g kernel[filter]` to the window's patch of the input's gradient: all filters of a window are summed in registers before
+//!   they are added ([`Sparse::input`]).
+//!
+//! Vectors run over the patch in both, so the kernel is kept filter by filter, `[filters, patch]`. The patches of a first layer on
+//! pictures are too short for that (nine values); there vectors run over filters, each lane masked to the cell that its filter's
+//! maximum came from, and windows over nothing but zeros are left out.
+
+use super::ConvGeometry;
+use super::direct::load_up_to;
+use super::field::{Field, Run};
+use crate::nn::kernels::simd::{Isa, Simd, Work, run};
+use crate::nn::kernels::window::Window;
+use crate::nn::threads::with_scratch;
+
+/// The winner of a window whose maximum relu has cut off: no gradient passes.
+pub const CLOSED: u8 = u8::MAX;
+/// Patches up to here are short. Masking costs `cells` multiply-adds for every value and every lane of a vector, the other way a
+/// handful of instructions for every non-zero and run.
+const SHORT_PATCH: usize = 36;
+/// Values of a short patch whose sums are in registers together.
+const TAPS: usize = 9;
+/// Vectors of a long patch whose sums are in registers together.
+const VECTORS: usize = 12;
+/// The same for the rest of a run.
+const REST: usize = 4;
+
+/// Where the cells of all pooling windows lie in the convolution's input: made once for a batch.
+pub struct Sparse {
+    isa: Isa,
+    field: Field,
+    taps: Vec<usize>,
+    filters: usize,
+    pooled: usize,
+    cells: usize,
+    /// For each pooling window and each of its cells, the offset of the patch in the field.
+    places: Vec<usize>,
+}
+
+/// A non-zero gradient: where it applies (a patch in the field, or a filter in the kernel) and its value.
+#[derive(Clone, Copy, Default)]
+struct Slope {
+    at: usize,
+    value: f32,
+}
+
+/// Gradients of one row of a batch: a value and a winning cell for each pooling window and filter.
+#[derive(Clone, Copy)]
+pub struct Pooled<'a> {
+    /// Gradients of the pooled values, `[windows, filters]`.
+    pub dy: &'a [f32],
+    /// The winning cell of each, or [`CLOSED`].
+    pub winners: &'a [u8],
+}
+
+impl Sparse {
+    /// Prepares for a batch, for the instruction set of the calling thread.
+    pub fn new(geometry: &ConvGeometry, pool: &Window) -> Self {
+        let field = Field::new(geometry);
+        let (pooled, cells) = (pool.output_cells(), pool.kernel_cells());
+        let mut places = vec![0; pooled * cells];
+        for (window, places) in places.chunks_exact_mut(cells).enumerate() {
+            pool.for_each_cell(pool.output_at(window), |cell, place| {
+                places[cell] = field.offsets[place];
+            });
+        }
+        Self {
+            isa: Isa::current(),
+            taps: field.taps(),
+            field,
+            filters: geometry.filters,
+            pooled,
+            cells,
+            places,
+        }
+    }
+
+    /// Whether kernel gradients are kept `[patch, filters]` as the kernel is, and not `[filters, patch]`.
+    pub fn keeps_layout(&self) -> bool {
+        self.taps.len() <= SHORT_PATCH
+    }
+
+    /// Adds one row's gradients for the kernel (see [`Self::keeps_layout`]) to `dk`, and those for the bias to `db`.
+    pub fn parameters(&self, x: &[f32], pooled: Pooled, dk: &mut [f32], db: &mut [f32]) {
+        self.check(pooled);
+        assert!(dk.len() == self.taps.len() * self.filters && db.len() == self.filters);
+        let mut with_field = |field: &[f32]| {
+            assert_eq!(field.len(), self.field.len());
+            if self.keeps_layout() {
+                self.short_patches(field, pooled, dk, db);
+            } else {
+                self.long_patches(field, pooled, dk, db);
+            }
+        };
+        if self.field.is_input() {
+            return with_field(x);
+        }
+        with_scratch(self.field.len(), |field| {
+            self.field.fill(x, field);
+            with_field(field);
+        });
+    }
+
+    /// Adds one row's gradient for the input to `dx`, which is zero; `kernel` is `[filters, patch]`.
+    pub fn input(&self, kernel: &[f32], pooled: Pooled, dx: &mut [f32]) {
+        self.check(pooled);
+        assert_eq!(kernel.len(), self.taps.len() * self.filters);
+        if self.field.is_input() {
+            assert_eq!(dx.len(), self.field.len());
+            return run(
+                self.isa,
+                Input {
+                    plan: self,
+                    kernel,
+                    pooled,
+                    dx,
+                },
+            );
+        }
+        with_scratch(self.field.len(), |field| {
+            field.fill(0.0);
+            run(
+                self.isa,
+                Input {
+                    plan: self,
+                    kernel,
+                    pooled,
+                    dx: field,
+                },
+            );
+            self.field.crop(field, dx);
+        });
+    }
+
+    /// Winners name cells of their window, so that all places exist.
+    fn check(&self, pooled: Pooled) {
+        let len = self.pooled * self.filters;
+        assert!(
+            pooled.dy.len() == len && pooled.winners.len() == len,
+            "{len} pooled values"
+        );
+        let known = |winner: &u8| *winner == CLOSED || usize::from(*winner) < self.cells;
+        debug_assert!(pooled.winners.iter().all(known), "winners are cells of their window");
+    }
+
+    /// [`Self::parameters`] filter by filter.
+    fn long_patches(&self, field: &[f32], pooled: Pooled, dk: &mut [f32], db: &mut [f32]) {
+        // All non-zeros of a filter side by side; a closed one is written and then overwritten by the next.
+        let mut slopes = vec![Slope::default(); self.filters * self.pooled];
+        let mut counts = vec![0; self.filters];
+        let windows = pooled
+            .dy
+            .chunks_exact(self.filters)
+            .zip(pooled.winners.chunks_exact(self.filters));
+        for (places, (dy, winners)) in self.places.chunks_exact(self.cells).zip(windows) {
+            let lists = slopes.chunks_exact_mut(self.pooled).zip(&mut counts);
+            for ((value, winner), (list, count)) in dy.iter().zip(winners).zip(lists) {
+                let open = *winner != CLOSED && *value != 0.0;
+                let at = places[if open { usize::from(*winner) } else { 0 }];
+                list[*count] = Slope { at, value: *value };
+                *count += usize::from(open);
+            }
+        }
+        for ((list, count), sum) in slopes.chunks_exact(self.pooled).zip(&counts).zip(db) {
+            *sum += list[..*count].iter().map(|slope| slope.value).sum::<f32>();
+        }
+        run(
+            self.isa,
+            LongPatches {
+                plan: self,
+                field,
+                slopes: &slopes,
+                counts: &counts,
+                dk,
+            },
+        );
+    }
+
+    /// [`Self::parameters`] for vectors of filters.
+    fn short_patches(&self, field: &[f32], pooled: Pooled, dk: &mut [f32], db: &mut [f32]) {
+        let lanes = self.isa.lanes();
+        if self.filters.is_multiple_of(lanes) {
+            return run(
+                self.isa,
+                ShortPatches {
+                    plan: self,
+                    field,
+                    pooled,
+                    stride: self.filters,
+                    dk,
+                    db,
+                },
+            );
+        }
+        // Whole vectors, so that winners can be read beyond the last filter.
+        let stride = self.filters.next_multiple_of(lanes);
+        let mut winners = vec![CLOSED; self.pooled * stride];
+        let mut dy = vec![0.0; self.pooled * stride];
+        for (to, from) in winners
+            .chunks_exact_mut(stride)
+            .zip(pooled.winners.chunks_exact(self.filters))
+        {
+            to[..self.filters].copy_from_slice(from);
+        }
+        for (to, from) in dy.chunks_exact_mut(stride).zip(pooled.dy.chunks_exact(self.filters)) {
+            to[..self.filters].copy_from_slice(from);
+        }
+        let pooled = Pooled {
+            dy: &dy,
+            winners: &winners,
+        };
+        run(
+            self.isa,
+            ShortPatches {
+                plan: self,
+                field,
+                pooled,
+                stride,
+                dk,
+                db,
+            },
+        );
+    }
+}
+
+/// Adds `values[i] rows[i]` of some rows, from `at` on, to `sum`: `V` vectors, of which `left` values exist.
+///
+/// # Safety
+/// `left` values, or `V` vectors if that is less, can be read from each row and `sum`, and written to `sum`.
+#[inline(always)]
+unsafe fn add_rows<S: Simd, const V: usize>(s: S, rows: *const f32, slopes: &[Slope], sum: *mut f32, left: usize) {
+    if left >= V * S::LANES {
+        let mut acc = [s.splat(0.0); V];
+        // SAFETY: all of the `V` vectors exist.
+        unsafe {
+            for (v, acc) in acc.iter_mut().enumerate() {
+                *acc = s.load(sum.add(v * S::LANES));
+            }
+            for slope in slopes {
+                let (value, row) = (s.splat(slope.value), rows.add(slope.at));
+                for (v, acc) in acc.iter_mut().enumerate() {
+                    *acc = s.mul_add(value, s.load(row.add(v * S::LANES)), *acc);
+                }
+            }
+            for (v, acc) in acc.iter().enumerate() {
+                s.store(sum.add(v * S::LANES), *acc);
+            }
+        }
+        return;
+    }
+    for v in 0..left.div_ceil(S::LANES) {
+        let (at, left) = (v * S::LANES, left - v * S::LANES);
+        // SAFETY: only values before `left` are read and written.
+        unsafe {
+            let mut acc = load_up_to(s, sum.add(at), left);
+            for slope in slopes {
+                let row = load_up_to(s, rows.add(slope.at + at), left);
+                acc = s.mul_add(s.splat(slope.value), row, acc);
+            }
+            super::direct::store(s, sum.add(at), left, &[acc]);
+        }
+    }
+}
+
+/// [`add_rows`] over a whole run.
+///
+/// # Safety
+/// The run can be read from each row and `sum`, and written to `sum`.
+#[inline(always)]
+unsafe fn add_run<S: Simd>(s: S, rows: *const f32, slopes: &[Slope], sum: *mut f32, len: usize) {
+    let mut at = 0;
+    while at < len {
+        // SAFETY: `at` lies inside the run, and `add_rows` stops at its end.
+        unsafe {
+            if len - at >= VECTORS * S::LANES {
+                add_rows::<S, VECTORS>(s, rows.add(at), slopes, sum.add(at), len - at);
+                at += VECTORS * S::LANES;
+            } else {
+                add_rows::<S, REST>(s, rows.add(at), slopes, sum.add(at), len - at);
+                at += REST * S::LANES;
+            }
+        }
+    }
+}
+
+/// Sums of patches, filter by filter.
+struct LongPatches<'a> {
+    plan: &'a Sparse,
+    field: &'a [f32],
+    slopes: &'a [Slope],
+    counts: &'a [usize],
+    dk: &'a mut [f32],
+}
+
+impl Work for LongPatches<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let Sparse { taps, pooled, .. } = self.plan;
+        let lists = self.slopes.chunks_exact(*pooled).zip(self.counts);
+        for ((list, count), dk) in lists.zip(self.dk.chunks_exact_mut(taps.len())) {
+            let mut at = 0;
+            for Run { offset, len } in &self.plan.field.runs {
+                // SAFETY: all patches lie in the field, whose length was checked, and their runs fill `dk`.
+                unsafe {
+                    add_run(
+                        s,
+                        self.field.as_ptr().add(*offset),
+                        &list[..*count],
+                        dk.as_mut_ptr().add(at),
+                        *len,
+                    );
+                }
+                at += len;
+            }
+        }
+    }
+}
+
+/// Sums of kernels, window by window.
+struct Input<'a> {
+    plan: &'a Sparse,
+    kernel: &'a [f32],
+    pooled: Pooled<'a>,
+    dx: &'a mut [f32],
+}
+
+impl Work for Input<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let Sparse { filters, cells, .. } = *self.plan;
+        let patch_len = self.plan.taps.len();
+        // One more list takes what is closed.
+        let mut slopes = vec![Slope::default(); (cells + 1) * filters];
+        let mut counts = vec![0; cells + 1];
+        let windows = self
+            .pooled
+            .dy
+            .chunks_exact(filters)
+            .zip(self.pooled.winners.chunks_exact(filters));
+        for (places, (dy, winners)) in self.plan.places.chunks_exact(cells).zip(windows) {
+            counts.fill(0);
+            for (filter, (value, winner)) in dy.iter().zip(winners).enumerate() {
+                let cell = if *value == 0.0 {
+                    cells
+                } else {
+                    cells.min(usize::from(*winner))
+                };
+                slopes[cell * filters + counts[cell]] = Slope {
+                    at: filter * patch_len,
+                    value: *value,
+                };
+                counts[cell] += 1;
+            }
+            for (cell, place) in places.iter().enumerate() {
+                let list = &slopes[cell * filters..][..counts[cell]];
+                if list.is_empty() {
+                    continue;
+                }
+                let mut at = 0;
+                for Run { offset, len } in &self.plan.field.runs {
+                    // SAFETY: the patch at `place` lies in the field, as `dx` is; the runs fill a filter's kernel.
+                    unsafe {
+                        let dx = self.dx.as_mut_ptr().add(place + offset);
+                        add_run(s, self.kernel.as_ptr().add(at), list, dx, *len);
+                    }
+                    at += len;
+                }
+            }
+        }
+    }
+}
+
+/// Sums over windows for vectors of filters, each lane masked to its winner's cell.
+struct ShortPatches<'a> {
+    plan: &'a Sparse,
+    field: &'a [f32],
+    pooled: Pooled<'a>,
+    stride: usize,
+    dk: &'a mut [f32],
+    db: &'a mut [f32],
+}
+
+impl Work for ShortPatches<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let Sparse { filters, cells, .. } = *self.plan;
+        let live = self.live_windows(s);
+        let mut filter = 0;
+        while filter < filters {
+            let left = filters - filter;
+            // SAFETY: `dy` and `winners` have `stride` values, whole vectors, for each window; windows and taps lie in the field, whose
+            // length was checked; `dk` and `db` have `left` values from `filter` on.
+            unsafe {
+                let mut sum = s.splat(0.0);
+                for window in 0..self.plan.pooled {
+                    let (slope, winner) = self.load(s, window, filter);
+                    let closed = s.equal(winner, s.splat(f32::from(CLOSED)));
+                    sum = s.add(sum, s.select(closed, s.splat(0.0), slope));
+                }
+                let db = self.db.as_mut_ptr().add(filter);
+                super::direct::store(s, db, left, &[s.add(load_up_to(s, db, left), sum)]);
+
+                for (block, taps) in self.plan.taps.chunks(TAPS).enumerate() {
+                    // The last block repeats its last tap, which is not stored again.
+                    let mut from = [self.field.as_ptr(); TAPS];
+                    for (tap, from) in from.iter_mut().enumerate() {
+                        *from = from.add(taps[tap.min(taps.len() - 1)]);
+                    }
+                    let mut sums = [s.splat(0.0); TAPS];
+                    for window in &live {
+                        let (slope, winner) = self.load(s, *window, filter);
+                        let places = self.plan.places.as_ptr().add(window * cells);
+                        let mut number = s.splat(0.0);
+                        for cell in 0..cells {
+                            let place = *places.add(cell);
+                            let slope = s.select(s.equal(winner, number), slope, s.splat(0.0));
+                            number = s.add(number, s.splat(1.0));
+                            for tap in 0..TAPS {
+                                sums[tap] = s.mul_add(slope, s.splat(*from[tap].add(place)), sums[tap]);
+                            }
+                        }
+                    }
+                    for (tap, sum) in sums.iter().enumerate().take(taps.len()) {
+                        let dk = self.dk.as_mut_ptr().add((block * TAPS + tap) * filters + filter);
+                        super::direct::store(s, dk, left, &[s.add(load_up_to(s, dk, left), *sum)]);
+                    }
+                }
+            }
+            filter += S::LANES;
+        }
+    }
+}
+
+impl ShortPatches<'_> {
+    /// The gradients and winners of a window, for a vector of filters.
+    ///
+    /// # Safety
+    /// The window and the vector exist.
+    #[inline(always)]
+    unsafe fn load<S: Simd>(&self, s: S, window: usize, filter: usize) -> (S::Vector, S::Vector) {
+        let at = window * self.stride + filter;
+        // SAFETY: as the caller vouches; rows of `stride` values are whole vectors.
+        unsafe {
+            (
+                s.load(self.pooled.dy.as_ptr().add(at)),
+                s.load_bytes(self.pooled.winners.as_ptr().add(at)),
+            )
+        }
+    }
+
+    /// The pooling windows with anything but zeros under them.
+    #[inline(always)]
+    fn live_windows<S: Simd>(&self, s: S) -> Vec<usize> {
+        let Sparse {
+            cells, places, field, ..
+        } = self.plan;
+        let mut live = Vec::with_capacity(self.plan.pooled);
+        for (window, places) in places.chunks_exact(*cells).enumerate() {
+            let mut any = false;
+            for place in places {
+                for Run { offset, len } in &field.runs {
+                    let mut at = 0;
+                    while at < *len {
+                        // SAFETY: the runs of all patches lie in the field, whose length was checked.
+                        let from = unsafe { self.field.as_ptr().add(place + offset + at) };
+                        // SAFETY: the same, up to the end of the run.
+                        any |= s.any_non_zero(unsafe { load_up_to(s, from, len - at) });
+                        at += S::LANES;
+                    }
+                }
+            }
+            if any {
+                live.push(window);
+            }
+        }
+        live
+    }
+}

@@ -1,0 +1,302 @@
+//! The thin layer between kernels and instruction sets.
+//!
+//! A kernel is written once, generic over [`Simd`], as the `run` of a [`Work`]; [`run`] enters it compiled for the best instruction set
+//! of the machine, found out once. The methods of a `Simd` are always inlined into that entry, so they become single instructions.
+//! On other machines a portable version runs, in arrays that the compiler vectorises for the baseline (SSE2, NEON).
+//!
+//! Results of different instruction sets agree up to rounding: the widths differ, and with them the order of a few sums. On one machine
+//! they are always the same bytes.
+
+mod portable;
+#[cfg(target_arch = "x86_64")]
+mod x86;
+
+use std::cell::Cell;
+use std::sync::OnceLock;
+
+pub use portable::Portable;
+
+/// Vectors of `f32` of one instruction set. A value of the implementing type is the proof that the machine has it.
+pub trait Simd: Copy + Send + Sync {
+    /// Values in a vector.
+    const LANES: usize;
+    /// Vectors that fit into registers at once, less a few for operands.
+    const ACCUMULATORS: usize;
+    /// A vector.
+    type Vector: Copy;
+    /// A choice for each lane.
+    type Mask: Copy;
+
+    /// All lanes the same.
+    fn splat(self, value: f32) -> Self::Vector;
+    /// `a + b`.
+    fn add(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
+    /// `a - b`.
+    fn sub(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
+    /// `a b`.
+    fn mul(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
+    /// `a b + c`, rounded once where the machine can.
+    fn mul_add(self, a: Self::Vector, b: Self::Vector, c: Self::Vector) -> Self::Vector;
+    /// Where `a > b`, or `a` is NaN.
+    fn above_or_nan(self, a: Self::Vector, b: Self::Vector) -> Self::Mask;
+    /// Where `a = b`.
+    fn equal(self, a: Self::Vector, b: Self::Vector) -> Self::Mask;
+    /// `a` where `mask`, else `b`.
+    fn select(self, mask: Self::Mask, a: Self::Vector, b: Self::Vector) -> Self::Vector;
+    /// Whether any lane is not zero.
+    fn any_non_zero(self, a: Self::Vector) -> bool;
+
+    /// `LANES` values from memory.
+    ///
+    /// # Safety
+    /// They can be read.
+    unsafe fn load(self, from: *const f32) -> Self::Vector;
+    /// `count < LANES` values from memory, then zeros.
+    ///
+    /// # Safety
+    /// They can be read.
+    unsafe fn load_first(self, from: *const f32, count: usize) -> Self::Vector;
+    /// `LANES` values to memory.
+    ///
+    /// # Safety
+    /// They can be written.
+    unsafe fn store(self, to: *mut f32, vector: Self::Vector);
+    /// The first `count < LANES` values to memory.
+    ///
+    /// # Safety
+    /// They can be written.
+    unsafe fn store_first(self, to: *mut f32, count: usize, vector: Self::Vector);
+    /// `LANES` bytes from memory as whole numbers.
+    ///
+    /// # Safety
+    /// They can be read.
+    unsafe fn load_bytes(self, from: *const u8) -> Self::Vector;
+    /// Whole numbers from 0 to 255 as `LANES` bytes to memory.
+    ///
+    /// # Safety
+    /// They can be written.
+    unsafe fn store_bytes(self, to: *mut u8, vector: Self::Vector);
+}
+
+/// A kernel with its arguments.
+pub trait Work {
+    /// What it returns.
+    type Output;
+
+    /// The kernel. Mark it and all it calls `#[inline(always)]`: only what is inlined into the entry is compiled for the instruction set.
+    fn run<S: Simd>(self, simd: S) -> Self::Output;
+}
+
+/// An instruction set that kernels are compiled for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Isa {
+    /// The baseline of the platform.
+    Portable,
+    /// AVX2 with FMA: Intel from 2013, AMD from 2015.
+    Avx2,
+    /// AVX-512 F, BW, DQ and VL: servers from 2017.
+    Avx512,
+}
+
+impl Isa {
+    /// The best one of this machine, found out once.
+    #[must_use]
+    pub fn detect() -> Self {
+        static BEST: OnceLock<Isa> = OnceLock::new();
+        *BEST.get_or_init(|| *Self::available().last().unwrap_or(&Self::Portable))
+    }
+
+    /// All of this machine, from the baseline to the best.
+    #[must_use]
+    pub fn available() -> Vec<Self> {
+        let mut sets = vec![Self::Portable];
+        #[cfg(target_arch = "x86_64")]
+        {
+            sets.extend(x86::Avx2::detect().map(|_| Self::Avx2));
+            sets.extend(x86::Avx512::detect().map(|_| Self::Avx512));
+        }
+        sets
+    }
+
+    /// Values in a vector.
+    #[must_use]
+    pub fn lanes(self) -> usize {
+        match self {
+            Self::Portable => Portable::LANES,
+            Self::Avx2 => 8,
+            Self::Avx512 => 16,
+        }
+    }
+
+    /// The one that kernels called on this thread use.
+    #[must_use]
+    pub fn current() -> Self {
+        CHOSEN.get().map_or_else(Self::detect, |held| held.min(Self::detect()))
+    }
+
+    /// Runs `work` with kernels called on this thread held to this instruction set, or to the best one below it that the machine has:
+    /// for tests and benchmarks.
+    pub fn hold<R>(self, work: impl FnOnce() -> R) -> R {
+        struct Restore(Option<Isa>);
+        impl Drop for Restore {
+            fn drop(&mut self) {
+                CHOSEN.set(self.0);
+            }
+        }
+        let _restore = Restore(CHOSEN.replace(Some(self)));
+        work()
+    }
+}
+
+thread_local! {
+    static CHOSEN: Cell<Option<Isa>> = const { Cell::new(None) };
+}
+
+/// Runs a kernel on `isa`, or on the baseline if the machine does not have it.
+///
+/// Kernels that spread over threads ask for [`Isa::current`] once, on the calling thread.
+pub fn run<W: Work>(isa: Isa, work: W) -> W::Output {
+    #[cfg(target_arch = "x86_64")]
+    match isa {
+        Isa::Avx512 => {
+            if let Some(simd) = x86::Avx512::detect() {
+                return simd.run(work);
+            }
+        }
+        Isa::Avx2 => {
+            if let Some(simd) = x86::Avx2::detect() {
+                return simd.run(work);
+            }
+        }
+        Isa::Portable => {}
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = isa;
+    work.run(Portable)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::values;
+    use super::*;
+
+    /// Every operation of an instruction set on the same values, lane by lane.
+    struct Operations<'a>(&'a [f32]);
+
+    impl Work for Operations<'_> {
+        type Output = Vec<Vec<f32>>;
+
+        #[inline(always)]
+        fn run<S: Simd>(self, s: S) -> Self::Output {
+            let x = self.0;
+            let mut out = vec![Vec::new(); 9];
+            for at in (0..x.len() - 2 * S::LANES).step_by(S::LANES) {
+                // SAFETY: three vectors fit before the end of `x`, and the buffers are as long as a vector.
+                unsafe {
+                    let (a, b) = (s.load(&raw const x[at]), s.load(&raw const x[at + S::LANES]));
+                    let first = s.load_first(&raw const x[at], S::LANES - 1);
+                    let mut bytes = [0_u8; 16];
+                    s.store_bytes(
+                        bytes.as_mut_ptr(),
+                        s.select(s.above_or_nan(a, b), s.splat(255.0), s.splat(3.0)),
+                    );
+                    let vectors = [
+                        s.add(a, b),
+                        s.sub(a, b),
+                        s.mul(a, b),
+                        s.mul_add(a, b, a),
+                        s.select(s.equal(a, b), a, s.splat(2.0)),
+                        s.select(s.above_or_nan(a, b), a, b),
+                        first,
+                        s.load_bytes(bytes.as_ptr()),
+                    ];
+                    for (out, vector) in out.iter_mut().zip(vectors) {
+                        let mut lanes = [0.0; 16];
+                        s.store(lanes.as_mut_ptr(), vector);
+                        out.extend(&lanes[..S::LANES]);
+                    }
+                    let mut lanes = [7.0; 16];
+                    s.store_first(lanes.as_mut_ptr(), S::LANES - 1, a);
+                    out[8].extend(&lanes[..S::LANES]);
+                }
+            }
+            out
+        }
+    }
+
+    fn expected(x: &[f32], lanes: usize) -> Vec<Vec<f32>> {
+        let mut out = vec![Vec::new(); 9];
+        for at in (0..x.len() - 2 * lanes).step_by(lanes) {
+            for lane in 0..lanes {
+                let (a, b) = (x[at + lane], x[at + lane + lanes]);
+                let last = lane == lanes - 1;
+                let above = a > b || a.is_nan();
+                let all = [
+                    a + b,
+                    a - b,
+                    a * b,
+                    a.mul_add(b, a),
+                    if a == b { a } else { 2.0 },
+                    if above { a } else { b },
+                    if last { 0.0 } else { a },
+                    if above { 255.0 } else { 3.0 },
+                    if last { 7.0 } else { a },
+                ];
+                for (out, value) in out.iter_mut().zip(all) {
+                    out.push(value);
+                }
+            }
+        }
+        out
+    }
+
+    #[test]
+    fn every_instruction_set_does_what_its_operations_say() {
+        let mut x = values(160, 1);
+        (x[16], x[32], x[3], x[40]) = (x[0], x[16], f32::NAN, 0.0);
+        for (isa, lanes) in [(Isa::Portable, Portable::LANES), (Isa::Avx2, 8), (Isa::Avx512, 16)] {
+            if !Isa::available().contains(&isa) {
+                continue;
+            }
+            let (got, want) = (run(isa, Operations(&x)), expected(&x, lanes));
+            for (operation, (got, want)) in got.iter().zip(&want).enumerate() {
+                assert_eq!(got.len(), want.len());
+                for (got, want) in got.iter().zip(want) {
+                    let same = got == want || got.is_nan() && want.is_nan() || (got - want).abs() < 1e-6;
+                    assert!(same, "{isa:?}, operation {operation}: {got}, not {want}");
+                }
+            }
+        }
+    }
+
+    struct AnyNonZero([f32; 16]);
+
+    impl Work for AnyNonZero {
+        type Output = bool;
+
+        #[inline(always)]
+        fn run<S: Simd>(self, s: S) -> bool {
+            // SAFETY: no vector is longer than 16 values.
+            s.any_non_zero(unsafe { s.load(self.0.as_ptr()) })
+        }
+    }
+
+    #[test]
+    fn zeros_of_either_sign_are_zero() {
+        for isa in Isa::available() {
+            assert!(!run(isa, AnyNonZero([-0.0; 16])));
+            for value in [1.0, f32::NAN, -1e-30] {
+                let mut values = [0.0; 16];
+                values[2] = value;
+                assert!(run(isa, AnyNonZero(values)), "{value} on {isa:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_held_instruction_set_is_given_back() {
+        let before = Isa::current();
+        Isa::Portable.hold(|| assert_eq!(Isa::current(), Isa::Portable));
+        assert_eq!(Isa::current(), before);
+    }
+}

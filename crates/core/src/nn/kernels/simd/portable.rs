@@ -1,0 +1,119 @@
+//! Vectors as arrays of four, which compilers turn into SSE2 or NEON instructions.
+
+use super::Simd;
+
+/// The baseline of any platform.
+#[derive(Clone, Copy)]
+pub struct Portable;
+
+const LANES: usize = 4;
+
+#[inline(always)]
+fn each<T>(lane: impl FnMut(usize) -> T) -> [T; LANES] {
+    std::array::from_fn(lane)
+}
+
+impl Simd for Portable {
+    const LANES: usize = LANES;
+    // 16 registers in SSE2, of which four hold operands.
+    const ACCUMULATORS: usize = 12;
+    type Vector = [f32; LANES];
+    type Mask = [bool; LANES];
+
+    #[inline(always)]
+    fn splat(self, value: f32) -> Self::Vector {
+        [value; LANES]
+    }
+
+    #[inline(always)]
+    fn add(self, a: Self::Vector, b: Self::Vector) -> Self::Vector {
+        each(|i| a[i] + b[i])
+    }
+
+    #[inline(always)]
+    fn sub(self, a: Self::Vector, b: Self::Vector) -> Self::Vector {
+        each(|i| a[i] - b[i])
+    }
+
+    #[inline(always)]
+    fn mul(self, a: Self::Vector, b: Self::Vector) -> Self::Vector {
+        each(|i| a[i] * b[i])
+    }
+
+    #[inline(always)]
+    fn mul_add(self, a: Self::Vector, b: Self::Vector, c: Self::Vector) -> Self::Vector {
+        if cfg!(target_arch = "aarch64") {
+            each(|i| a[i].mul_add(b[i], c[i]))
+        } else {
+            // Without an instruction for it, `mul_add` would call a function for every lane.
+            each(|i| a[i] * b[i] + c[i])
+        }
+    }
+
+    #[inline(always)]
+    fn above_or_nan(self, a: Self::Vector, b: Self::Vector) -> Self::Mask {
+        each(|i| a[i] > b[i] || a[i].is_nan())
+    }
+
+    #[inline(always)]
+    #[expect(clippy::float_cmp, reason = "whether they are equal is the question")]
+    fn equal(self, a: Self::Vector, b: Self::Vector) -> Self::Mask {
+        each(|i| a[i] == b[i])
+    }
+
+    #[inline(always)]
+    fn select(self, mask: Self::Mask, a: Self::Vector, b: Self::Vector) -> Self::Vector {
+        each(|i| if mask[i] { a[i] } else { b[i] })
+    }
+
+    #[inline(always)]
+    #[expect(clippy::float_cmp, reason = "zero of either sign is the question")]
+    fn any_non_zero(self, a: Self::Vector) -> bool {
+        a != [0.0; LANES]
+    }
+
+    #[inline(always)]
+    unsafe fn load(self, from: *const f32) -> Self::Vector {
+        // SAFETY: the caller vouches for `LANES` values; arrays need no more alignment than their values.
+        unsafe { from.cast::<Self::Vector>().read() }
+    }
+
+    #[inline(always)]
+    unsafe fn load_first(self, from: *const f32, count: usize) -> Self::Vector {
+        // SAFETY: the caller vouches for `count` values.
+        each(|i| if i < count { unsafe { *from.add(i) } } else { 0.0 })
+    }
+
+    #[inline(always)]
+    unsafe fn store(self, to: *mut f32, vector: Self::Vector) {
+        // SAFETY: the caller vouches for room for `LANES` values.
+        unsafe { to.cast::<Self::Vector>().write(vector) }
+    }
+
+    #[inline(always)]
+    unsafe fn store_first(self, to: *mut f32, count: usize, vector: Self::Vector) {
+        for (i, value) in vector.into_iter().enumerate().take(count) {
+            // SAFETY: the caller vouches for room for `count` values.
+            unsafe { *to.add(i) = value };
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn load_bytes(self, from: *const u8) -> Self::Vector {
+        // SAFETY: the caller vouches for `LANES` bytes.
+        each(|i| f32::from(unsafe { *from.add(i) }))
+    }
+
+    #[inline(always)]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "whole numbers from 0 to 255"
+    )]
+    unsafe fn store_bytes(self, to: *mut u8, vector: Self::Vector) {
+        for (i, value) in vector.into_iter().enumerate() {
+            // SAFETY: the caller vouches for room for `LANES` bytes.
+            unsafe { *to.add(i) = value as u8 };
+        }
+    }
+}
