@@ -1,0 +1,206 @@
+//! Words repeat: what an embedding adds to the gates is computed once for each distinct id of a batch.
+//!
+//! With `E` the distinct ids' embeddings, `P = E K + b` is all that forward needs of input and kernel: a step reads its id's row of
+//! `P`. Back, the gates' gradients are first summed by id, `dP`; then `dK = E^T dP` and `dE = dP K^T`. Both are the sums that the
+//! products with each step's own embedding would give, in another order.
+
+use rayon::prelude::*;
+
+use super::layer::{Layer, RecurrentError};
+use super::plan::Plan;
+use super::product::{Packed, padded};
+use super::projection::{Batch, Projection};
+use crate::nn::kernels::embedding::indices;
+use crate::nn::threads::with_flushed_denormals;
+
+/// Distinct ids that are computed together.
+const TOGETHER: usize = 64;
+
+/// Into how many sums of its own the kernel's gradient is cut at most.
+const MOST_SUMS: usize = 16;
+
+/// The distinct ids of a batch, and where they are used.
+#[derive(Debug)]
+pub(super) struct Distinct {
+    /// The ids, in the order in which the plan meets them.
+    ids: Vec<u32>,
+    /// For each step of the plan, the position of its id in `ids`.
+    pub(super) slots: Vec<u32>,
+}
+
+impl Distinct {
+    /// Looks through `ids`, `[batch, steps]`.
+    pub(super) fn new(
+        layer: &Layer,
+        plan: &Plan,
+        ids: &[f32],
+        steps: usize,
+        input_dim: usize,
+    ) -> Result<Self, RecurrentError> {
+        const UNSEEN: u32 = u32::MAX;
+        let ids = indices(ids, steps, input_dim)?;
+        let mut slot_of = vec![UNSEEN; input_dim];
+        let mut found = Self {
+            ids: Vec::new(),
+            slots: Vec::with_capacity(plan.total),
+        };
+        for block in plan.all() {
+            for (step, &active) in block.active.iter().enumerate() {
+                for (r, &row) in block.rows[..active].iter().enumerate() {
+                    let id = ids[row * steps + time(layer, steps, block.position(r, step))];
+                    let slot = &mut slot_of[id as usize];
+                    if *slot == UNSEEN {
+                        *slot = u32::try_from(found.ids.len()).unwrap_or(UNSEEN);
+                        found.ids.push(id);
+                    }
+                    found.slots.push(*slot);
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    /// `P = E K + b`, rows [`Projection::stride`] apart.
+    pub(super) fn project(&self, projection: &Projection<'_>, table: &[f32], features: usize) -> Vec<f32> {
+        let stride = projection.stride();
+        let mut projected = vec![0.0; self.ids.len() * stride];
+        projected
+            .par_chunks_mut(TOGETHER * stride)
+            .zip(self.ids.par_chunks(TOGETHER))
+            .for_each(|(projected, ids)| {
+                with_flushed_denormals(|| {
+                    let embeddings = embeddings(ids, table, features);
+                    let rows = vec![0; ids.len()];
+                    let batch = Batch {
+                        values: &embeddings,
+                        stride: features,
+                        rows: &rows,
+                    };
+                    projection.forward(batch, projected, &mut Vec::new());
+                });
+            });
+        projected
+    }
+
+    /// `dK`, padded, and `dE` scattered to the table's rows, each only if asked for. `gradients` are the blocks' gates' gradients in
+    /// the plan's order, `kept` numbers per step.
+    pub(super) fn gradients(
+        &self,
+        layer: &Layer,
+        projection: &Projection<'_>,
+        table: &[f32],
+        gradients: &[&[f32]],
+        needs: (bool, bool),
+    ) -> (Option<Vec<f32>>, Option<Vec<f32>>) {
+        let (features, columns, kept) = (layer.features, layer.columns(), layer.kept());
+        let uses = Uses::new(self, gradients, kept);
+        let stride = padded(features);
+        let chunks = self.ids.len().div_ceil(TOGETHER);
+        let sums = chunks.min(MOST_SUMS);
+        let parts: Vec<(Vec<f32>, Vec<f32>)> = (0..sums)
+            .into_par_iter()
+            .with_max_len(1)
+            .map(|sum| {
+                with_flushed_denormals(|| {
+                    let mut dk = vec![0.0; if needs.0 { features * projection.stride() } else { 0 }];
+                    let mut de_all = Vec::new();
+                    let (mut dp, mut de) = (Vec::new(), vec![0.0; TOGETHER * stride]);
+                    let mut memory = (Packed::default(), Vec::new());
+                    for chunk in chunks * sum / sums..chunks * (sum + 1) / sums {
+                        let slots = chunk * TOGETHER..self.ids.len().min((chunk + 1) * TOGETHER);
+                        let rows = vec![0; slots.len()];
+                        uses.sum(slots.clone(), columns, &mut dp);
+                        let dp = Batch {
+                            values: &dp,
+                            stride: columns,
+                            rows: &rows,
+                        };
+                        if needs.0 {
+                            let embeddings = embeddings(&self.ids[slots.clone()], table, features);
+                            let e = Batch {
+                                values: &embeddings,
+                                stride: features,
+                                rows: &rows,
+                            };
+                            projection.weight_gradient(e, dp, &mut dk, &mut memory);
+                        }
+                        if needs.1 {
+                            projection.input_gradient(dp, false, &mut de, &mut memory.1);
+                            for de in de.chunks_exact(stride).take(slots.len()) {
+                                de_all.extend_from_slice(&de[..features]);
+                            }
+                        }
+                    }
+                    (dk, de_all)
+                })
+            })
+            .collect();
+        let mut dk = needs.0.then(|| vec![0.0; features * projection.stride()]);
+        let mut table_gradient = needs.1.then(|| vec![0.0; table.len()]);
+        if let Some(dk) = &mut dk {
+            for (part, _) in &parts {
+                super::add(dk, part);
+            }
+        }
+        if let Some(gradient) = &mut table_gradient {
+            let de = parts.iter().flat_map(|(_, de)| de.chunks_exact(features.max(1)));
+            for (&id, de) in self.ids.iter().zip(de) {
+                let at = id as usize * features;
+                gradient[at..at + features].copy_from_slice(de);
+            }
+        }
+        (dk, table_gradient)
+    }
+}
+
+/// The time of a position in the order of walking.
+pub(super) fn time(layer: &Layer, steps: usize, position: usize) -> usize {
+    if layer.go_backwards {
+        steps - 1 - position
+    } else {
+        position
+    }
+}
+
+fn embeddings(ids: &[u32], table: &[f32], features: usize) -> Vec<f32> {
+    let row = |&id: &u32| &table[id as usize * features..(id as usize + 1) * features];
+    ids.iter().flat_map(row).copied().collect()
+}
+
+/// For each distinct id, the gradients of the steps that use it, in the plan's order.
+struct Uses<'a> {
+    /// Where each id's uses begin, and at last their number.
+    starts: Vec<usize>,
+    rows: Vec<&'a [f32]>,
+}
+
+impl<'a> Uses<'a> {
+    fn new(distinct: &Distinct, gradients: &[&'a [f32]], kept: usize) -> Self {
+        let mut starts = vec![0; distinct.ids.len() + 1];
+        for &slot in &distinct.slots {
+            starts[slot as usize + 1] += 1;
+        }
+        for slot in 1..starts.len() {
+            starts[slot] += starts[slot - 1];
+        }
+        let mut next = starts.clone();
+        let mut rows: Vec<&[f32]> = vec![&[]; distinct.slots.len()];
+        let steps = gradients.iter().flat_map(|block| block.chunks_exact(kept.max(1)));
+        for (&slot, step) in distinct.slots.iter().zip(steps) {
+            rows[next[slot as usize]] = step;
+            next[slot as usize] += 1;
+        }
+        Self { starts, rows }
+    }
+
+    /// The sums of the ids at `slots`, `columns` numbers each.
+    fn sum(&self, slots: std::ops::Range<usize>, columns: usize, sums: &mut Vec<f32>) {
+        sums.clear();
+        sums.resize(slots.len() * columns, 0.0);
+        for (slot, sum) in slots.zip(sums.chunks_exact_mut(columns.max(1))) {
+            for row in &self.rows[self.starts[slot]..self.starts[slot + 1]] {
+                super::add(sum, row);
+            }
+        }
+    }
+}

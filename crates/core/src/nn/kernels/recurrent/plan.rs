@@ -1,0 +1,232 @@
+//! Which steps are computed, in which order and beside which others.
+//!
+//! Rows of a batch never meet, and a row's masked steps change nothing. So a row is just a list of steps and a state to begin with,
+//! and lists may be of any length:
+//!
+//! - a masked step is left out;
+//! - equal first steps of several rows, all beginning at zero, pass through equal states: they are computed once, as one more row
+//!   (the trunk), and each row's list begins where it leaves the trunk.
+//!
+//! Rows are sorted by the length of their lists and cut into blocks. In a block all lists begin together, so the rows still at work
+//! are always its first, and the steps of the block are stored one behind another without gaps. What a block holds depends on the
+//! batch alone, never on the number of threads.
+
+use std::ops::Range;
+
+use super::layer::{Call, Input, Layer};
+
+/// Rows that walk together.
+#[derive(Debug)]
+pub(super) struct Block {
+    /// Rows of the batch, longest list first.
+    pub(super) rows: Vec<usize>,
+    /// Where each row's list begins, unless there is a mask.
+    begins: Vec<usize>,
+    /// With a mask, each row's list.
+    listed: Option<Vec<Vec<usize>>>,
+    /// How many rows, always the first ones, walk at each step.
+    pub(super) active: Vec<usize>,
+    /// Steps of all rows before each step, and at last all of them.
+    pub(super) before: Vec<usize>,
+    /// Steps in all blocks before this one.
+    pub(super) first: usize,
+    /// Steps of each row in the batch.
+    steps: usize,
+}
+
+impl Block {
+    fn new(
+        rows: Vec<usize>,
+        begins: Vec<usize>,
+        lengths: &[usize],
+        listed: Option<Vec<Vec<usize>>>,
+        steps: usize,
+    ) -> Self {
+        let longest = lengths.first().copied().unwrap_or(0);
+        let active: Vec<usize> = (0..longest)
+            .map(|step| lengths.partition_point(|&length| length > step))
+            .collect();
+        let mut before = vec![0];
+        before.extend(active.iter().scan(0, |sum, &n| {
+            *sum += n;
+            Some(*sum)
+        }));
+        Self {
+            rows,
+            begins,
+            listed,
+            active,
+            before,
+            first: 0,
+            steps,
+        }
+    }
+
+    /// Steps of all its rows.
+    pub(super) fn total(&self) -> usize {
+        self.before.last().copied().unwrap_or(0)
+    }
+
+    /// Position, in the order of walking, of step `step` of the block's row `r`.
+    pub(super) fn position(&self, r: usize, step: usize) -> usize {
+        match &self.listed {
+            Some(listed) => listed[r][step],
+            None => self.begins[r] + step,
+        }
+    }
+
+    /// The positions whose output is that of step `step` of the block's row `r`: its own, and masked ones behind it.
+    pub(super) fn outputs(&self, r: usize, step: usize) -> Range<usize> {
+        match &self.listed {
+            Some(listed) => listed[r][step]..listed[r].get(step + 1).copied().unwrap_or(self.steps),
+            None => self.begins[r] + step..self.begins[r] + step + 1,
+        }
+    }
+}
+
+/// The walk of a batch.
+#[derive(Debug)]
+pub(super) struct Plan {
+    pub(super) blocks: Vec<Block>,
+    /// The steps that rows share, if any, as the block of one row whose steps stand for all.
+    pub(super) trunk: Option<Block>,
+    /// For each row, how many steps of the trunk are its own.
+    pub(super) shared: Vec<usize>,
+    /// Rows that have no step at all, not even a shared one.
+    pub(super) idle: Vec<usize>,
+    /// Steps in all blocks and the trunk.
+    pub(super) total: usize,
+}
+
+impl Plan {
+    pub(super) fn new(layer: &Layer, call: &Call<'_>) -> Self {
+        let Call { batch, steps, .. } = *call;
+        let mut shared = vec![0; batch];
+        let mut trunk = None;
+        let alike = call.initial.is_none() && call.mask.is_none();
+        if call.share_prefix && alike && call.dropout.is_none() && call.recurrent_dropout.is_none() {
+            let found = shared_prefixes(layer, call);
+            if found.longest > 0 {
+                shared = found.shared;
+                trunk = Some(Block::new(vec![found.row], vec![0], &[found.longest], None, steps));
+            }
+        }
+        let mut lists: Vec<Vec<usize>> = Vec::new();
+        if let Some(mask) = call.mask {
+            let time = |position: usize| {
+                if layer.go_backwards {
+                    steps - 1 - position
+                } else {
+                    position
+                }
+            };
+            lists.extend((0..batch).map(|row| (0..steps).filter(|&p| mask[row * steps + time(p)]).collect()));
+        }
+        let length = |row: usize| lists.get(row).map_or(steps - shared[row], Vec::len);
+        let (idle, mut order): (Vec<usize>, Vec<usize>) = (0..batch).partition(|&row| length(row) + shared[row] == 0);
+        order.retain(|&row| length(row) > 0);
+        order.sort_by_key(|&row| std::cmp::Reverse(length(row)));
+        let mut blocks: Vec<Block> = order
+            .chunks(rows_of_a_block(layer))
+            .map(|rows| {
+                let begins = rows.iter().map(|&row| shared[row]).collect();
+                let lengths: Vec<usize> = rows.iter().map(|&row| length(row)).collect();
+                let listed = call.mask.map(|_| rows.iter().map(|&row| lists[row].clone()).collect());
+                Block::new(rows.to_vec(), begins, &lengths, listed, steps)
+            })
+            .collect();
+        let mut total = 0;
+        for block in blocks.iter_mut().chain(trunk.as_mut()) {
+            block.first = total;
+            total += block.total();
+        }
+        Self {
+            blocks,
+            trunk,
+            shared,
+            idle,
+            total,
+        }
+    }
+
+    /// All blocks, the trunk last.
+    pub(super) fn all(&self) -> impl Iterator<Item = &Block> {
+        self.blocks.iter().chain(&self.trunk)
+    }
+}
+
+/// Few rows make many blocks for the threads; but each step of a block reads the whole recurrent kernel, which must pay when it is too
+/// big for the second-level cache.
+fn rows_of_a_block(layer: &Layer) -> usize {
+    const BIG: usize = 1 << 17;
+    if layer.units * layer.columns() <= BIG { 12 } else { 48 }
+}
+
+struct Prefixes {
+    shared: Vec<usize>,
+    longest: usize,
+    /// A row that stays to the end of the trunk.
+    row: usize,
+}
+
+/// Follows, step by step, the largest group of rows that have been equal so far.
+fn shared_prefixes(layer: &Layer, call: &Call<'_>) -> Prefixes {
+    let Call { batch, steps, .. } = *call;
+    let step = |row: usize, position: usize| {
+        let time = if layer.go_backwards {
+            steps - 1 - position
+        } else {
+            position
+        };
+        let at = row * steps + time;
+        match call.input {
+            Input::Values(x) => &x[at * layer.features..(at + 1) * layer.features],
+            Input::Ids { ids, .. } => &ids[at..=at],
+        }
+    };
+    let same = |a: &[f32], b: &[f32]| a.iter().zip(b).all(|(a, b)| a.to_bits() == b.to_bits());
+    let mut shared = vec![0; batch];
+    let mut group: Vec<usize> = (0..batch).collect();
+    let mut longest = 0;
+    while longest < steps && group.len() > 1 {
+        let leader = step(group[0], longest);
+        if !group.iter().all(|&row| same(step(row, longest), leader)) {
+            let next = largest_class(&group, |row| step(row, longest));
+            if next.len() < 2 {
+                break;
+            }
+            group = next;
+        }
+        longest += 1;
+        for &row in &group {
+            shared[row] = longest;
+        }
+    }
+    // One row walks the trunk for all; that is no gain when it is the only one to do so.
+    if shared.iter().sum::<usize>() <= longest {
+        return Prefixes {
+            shared: vec![0; batch],
+            longest: 0,
+            row: 0,
+        };
+    }
+    Prefixes {
+        shared,
+        longest,
+        row: group.first().copied().unwrap_or(0),
+    }
+}
+
+/// The largest class of rows with equal steps, in ascending order.
+fn largest_class<'a>(group: &[usize], step: impl Fn(usize) -> &'a [f32]) -> Vec<usize> {
+    let bits = |row: usize| step(row).iter().map(|x| x.to_bits());
+    let mut sorted = group.to_vec();
+    sorted.sort_by(|&a, &b| bits(a).cmp(bits(b)).then(a.cmp(&b)));
+    let mut best: &[usize] = &[];
+    for class in sorted.chunk_by(|&a, &b| bits(a).eq(bits(b))) {
+        if class.len() > best.len() {
+            best = class;
+        }
+    }
+    best.to_vec()
+}
