@@ -13,7 +13,7 @@ mod samples;
 
 use std::fmt::Display;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 
@@ -92,6 +92,8 @@ fn line<T: Display>(values: impl IntoIterator<Item = T>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     fn table<'a>(tables: &'a [(String, String)], name: &str) -> &'a str {
