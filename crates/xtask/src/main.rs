@@ -1,4 +1,53 @@
 //! `cargo xtask ...`: the commands of the people who work on or try out galaxy-burn.
 
+mod bench;
+mod cargo;
+mod data;
+mod repository;
+mod test;
+mod tutorials;
 mod workflow;
-fn main() {}
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+/// Commands of galaxy-burn's repository.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    command: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Runs the three tutorials end to end, through their workflows and the five tools
+    Tutorials(tutorials::Args),
+    /// Downloads the tutorials' real data from Zenodo
+    Data(data::Args),
+    /// Checks everything that can be checked without a Galaxy
+    Test,
+    /// Measures whole tutorials, and compares them with Keras
+    Bench(bench::Args),
+}
+
+fn run(task: &Task) -> Result<()> {
+    match task {
+        Task::Tutorials(args) => tutorials::run(args),
+        Task::Data(args) => data::run(args),
+        Task::Test => test::run(),
+        Task::Bench(args) => bench::run(args),
+    }
+}
+
+fn main() -> ExitCode {
+    match run(&Cli::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
