@@ -140,3 +140,69 @@ impl Observer for Log {
         let _ = std::io::stdout().flush();
     }
 }
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::super::catalogue::TUTORIALS;
+    use super::*;
+
+    /// Tools that write what they should, without learning anything; the prediction is the test table's truth.
+    const TOOLS: [(&str, &str); 5] = [
+        ("keras_model_config", "touch model.json"),
+        ("keras_model_builder", "touch estimator.zip"),
+        (
+            "keras_train_and_eval",
+            "echo 'epoch 1/1'; touch result.tabular estimator.zip weights.h5",
+        ),
+        (
+            "model_prediction",
+            "(echo predicted; cat \"$TRUTH\") > predictions.tabular",
+        ),
+        ("ml_visualization_ex", "touch output"),
+    ];
+
+    #[test]
+    fn the_workflows_fit_the_wrappers_and_are_evaluated_from_their_own_tables() {
+        let directory = tempfile::tempdir().unwrap();
+        let place = |name: &str| directory.path().join(name);
+        fs::create_dir(place("bin")).unwrap();
+        for tutorial in &TUTORIALS {
+            let name = if tutorial.header { "y\n" } else { "" };
+            fs::create_dir_all(place(tutorial.data)).unwrap();
+            for file in tutorial.files(directory.path()).values() {
+                fs::write(file, format!("{name}0\n1\n1\n")).unwrap();
+            }
+            fs::write(place("truth"), "0\n1\n0\n").unwrap();
+            for (tool, script) in TOOLS {
+                let binary = place("bin").join(tool);
+                let script = script.replace("$TRUTH", place("truth").to_str().unwrap());
+                fs::write(&binary, format!("#!/bin/sh\n{script}\n")).unwrap();
+                fs::set_permissions(&binary, fs::Permissions::from_mode(0o755)).unwrap();
+            }
+            let runner = runner(&place("bin")).unwrap();
+            let changes = Changes {
+                seed: Some(7),
+                epochs: Some(3),
+            };
+            let outcome = run(&runner, tutorial, directory.path(), &place("out"), changes, false).unwrap();
+            assert_eq!(outcome.jobs.len(), 5);
+            assert_eq!((outcome.evaluation.right(), outcome.evaluation.total()), (2, 3));
+            let params = |tool: &str| &outcome.job(tool).unwrap().params;
+            assert_eq!(
+                params("keras_model_builder")["mode_selection"]["fit_params"]["epochs"],
+                3
+            );
+            assert_eq!(params("keras_model_builder")["mode_selection"]["random_seed"], 7);
+            assert_eq!(
+                params("keras_train_and_eval")["experiment_schemes"]["test_split"]["split_algos"]["random_state"],
+                7
+            );
+            let weights = params("model_prediction")["infile_weights"].as_str().unwrap();
+            assert!(weights.ends_with("/weights.h5"), "{weights}");
+            assert_eq!(outcome.job("ml_visualization_ex").unwrap().outputs[0].format, "png");
+        }
+    }
+}
