@@ -5,8 +5,10 @@ mod cargo;
 mod data;
 mod repository;
 mod test;
+mod test_data;
 mod tutorials;
 mod workflow;
+mod wrappers;
 
 use std::process::ExitCode;
 
@@ -31,6 +33,10 @@ enum Task {
     Test,
     /// Measures whole tutorials, and compares them with Keras
     Bench(bench::Args),
+    /// Writes the part of the wrappers' form that follows from the catalogue of layers
+    Wrappers(wrappers::Args),
+    /// Makes the small data that tests and a first look need
+    TestData(test_data::Args),
 }
 
 fn run(task: &Task) -> Result<()> {
@@ -39,6 +45,8 @@ fn run(task: &Task) -> Result<()> {
         Task::Data(args) => data::run(args),
         Task::Test => test::run(),
         Task::Bench(args) => bench::run(args),
+        Task::Wrappers(args) => wrappers::run(args),
+        Task::TestData(args) => test_data::run(args),
     }
 }
 

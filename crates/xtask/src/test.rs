@@ -6,6 +6,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 
 use crate::cargo::cargo;
+use crate::repository;
 use crate::workflow::{Line, run_measured};
 
 /// Both of Burn's CPU backends: the tests pass on each.
@@ -16,10 +17,14 @@ struct Check {
     run: fn(&mut Vec<String>) -> Result<()>,
 }
 
-const CHECKS: [Check; 5] = [
+const CHECKS: [Check; 6] = [
     Check {
         name: "formatting",
         run: |_| passes(cargo().args(["fmt", "--all", "--check"])),
+    },
+    Check {
+        name: "the wrappers' form against the catalogue of layers",
+        run: |_| passes(itself()?.args(["wrappers", "--check"])),
     },
     Check {
         name: "clippy",
@@ -88,11 +93,19 @@ pub fn run() -> Result<()> {
 }
 
 fn passes(command: &mut Command) -> Result<()> {
-    let status = command.status().context("cannot start cargo")?;
+    let program = command.get_program().to_string_lossy().into_owned();
+    let status = command.status().with_context(|| format!("cannot start {program}"))?;
     if !status.success() {
-        bail!("cargo: {status}");
+        bail!("{program}: {status}");
     }
     Ok(())
+}
+
+/// Another command of this program, in the repository's root.
+fn itself() -> Result<Command> {
+    let mut command = Command::new(std::env::current_exe().context("cannot find this program's file")?);
+    command.current_dir(repository::root());
+    Ok(command)
 }
 
 /// Passes cargo's output on and keeps the lines with the counts.
