@@ -35,7 +35,10 @@ pub fn run(args: &Args) -> Result<()> {
     if args.check {
         let committed = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
         if committed != layers {
-            bail!("{} differs from the catalogue of layers: run `cargo xtask wrappers` and commit it", path.display());
+            bail!(
+                "{} differs from the catalogue of layers: run `cargo xtask wrappers` and commit it",
+                path.display()
+            );
         }
         println!("{} is up to date", path.display());
     } else {
@@ -54,13 +57,17 @@ fn layers_xml(layers: &[LayerSpec]) -> Result<String> {
         xml.write_event(Event::Comment(BytesText::new(
             " Written by `cargo xtask wrappers` from the catalogue of layers. Changes made here are lost. ",
         )))?;
-        xml.create_element("xml").with_attribute(("name", "sequential_layer")).write_inner_content(|xml| {
-            xml.create_element("conditional").with_attribute(("name", "layer_selection")).write_inner_content(|xml| {
-                layer_types(xml, layers)?;
-                layers.iter().try_for_each(|layer| case(xml, layer))
+        xml.create_element("xml")
+            .with_attribute(("name", "sequential_layer"))
+            .write_inner_content(|xml| {
+                xml.create_element("conditional")
+                    .with_attribute(("name", "layer_selection"))
+                    .write_inner_content(|xml| {
+                        layer_types(xml, layers)?;
+                        layers.iter().try_for_each(|layer| case(xml, layer))
+                    })?;
+                Ok(())
             })?;
-            Ok(())
-        })?;
         xml.create_element("token")
             .with_attribute(("name", "@HELP_LAYERS@"))
             .write_cdata_content(BytesCData::new(help(layers)))?;
@@ -74,10 +81,19 @@ fn layers_xml(layers: &[LayerSpec]) -> Result<String> {
 /// The choice of the layer's type; the first layer of the catalogue is chosen at first.
 fn layer_types(xml: &mut Xml, layers: &[LayerSpec]) -> io::Result<()> {
     xml.create_element("param")
-        .with_attributes([("name", "layer_type"), ("type", "select"), ("label", "Choose the type of layer")])
+        .with_attributes([
+            ("name", "layer_type"),
+            ("type", "select"),
+            ("label", "Choose the type of layer"),
+        ])
         .write_inner_content(|xml| {
             layers.iter().enumerate().try_for_each(|(index, layer)| {
-                option(xml, layer.class_name, &format!("{} -- {}", layer.group, layer.class_name), index == 0)
+                option(
+                    xml,
+                    layer.class_name,
+                    &format!("{} -- {}", layer.group, layer.class_name),
+                    index == 0,
+                )
             })
         })?;
     Ok(())
@@ -101,7 +117,11 @@ fn case(xml: &mut Xml, layer: &LayerSpec) -> io::Result<()> {
     }
     when.write_inner_content(|xml| {
         layer.form.iter().try_for_each(|field| param(xml, field))?;
-        if layer.has_kwargs { kwargs(xml, &layer.kwargs) } else { Ok(()) }
+        if layer.has_kwargs {
+            kwargs(xml, &layer.kwargs)
+        } else {
+            Ok(())
+        }
     })?;
     Ok(())
 }
@@ -140,10 +160,16 @@ fn param(xml: &mut Xml, field: &FormField) -> io::Result<()> {
     }
     add("label", &label(field));
     add("help", &sentence(field.help));
-    let element = xml.create_element("param").with_attributes(attributes.iter().map(|(name, value)| (*name, value.as_str())));
+    let element = xml
+        .create_element("param")
+        .with_attributes(attributes.iter().map(|(name, value)| (*name, value.as_str())));
     match &field.kind {
         FormKind::Select(names) => {
-            element.write_inner_content(|xml| names.iter().try_for_each(|name| option(xml, name, name, *name == default)))?;
+            element.write_inner_content(|xml| {
+                names
+                    .iter()
+                    .try_for_each(|name| option(xml, name, name, *name == default))
+            })?;
         }
         FormKind::Text => {
             element.write_inner_content(text_as_typed)?;
@@ -166,7 +192,10 @@ fn label(field: &FormField) -> String {
 
 /// The text field for Python keyword arguments, with the names and defaults that it takes.
 fn kwargs(xml: &mut Xml, keywords: &[KeywordSpec]) -> io::Result<()> {
-    let defaults: Vec<String> = keywords.iter().map(|keyword| format!("{}={}", keyword.name, keyword.default)).collect();
+    let defaults: Vec<String> = keywords
+        .iter()
+        .map(|keyword| format!("{}={}", keyword.name, keyword.default))
+        .collect();
     let help = format!("As in Python, separated by commas. Without it: {}", defaults.join(", "));
     xml.create_element("param")
         .with_attributes([
@@ -182,7 +211,9 @@ fn kwargs(xml: &mut Xml, keywords: &[KeywordSpec]) -> io::Result<()> {
 }
 
 fn text_as_typed(xml: &mut Xml) -> io::Result<()> {
-    xml.create_element("expand").with_attribute(("macro", "text_as_typed")).write_empty()?;
+    xml.create_element("expand")
+        .with_attribute(("macro", "text_as_typed"))
+        .write_empty()?;
     Ok(())
 }
 
@@ -197,7 +228,11 @@ fn help(layers: &[LayerSpec]) -> String {
 }
 
 fn sentence(text: &str) -> String {
-    if text.ends_with(['.', '?']) { text.to_owned() } else { format!("{text}.") }
+    if text.ends_with(['.', '?']) {
+        text.to_owned()
+    } else {
+        format!("{text}.")
+    }
 }
 
 #[cfg(test)]
@@ -205,11 +240,25 @@ mod tests {
     use super::*;
 
     fn field(name: &'static str, label: &'static str, kind: FormKind) -> FormField {
-        FormField { name, kind, default: None, optional: false, label, help: "What it is" }
+        FormField {
+            name,
+            kind,
+            default: None,
+            optional: false,
+            label,
+            help: "What it is",
+        }
     }
 
     fn layer(form: Vec<FormField>) -> LayerSpec {
-        LayerSpec { class_name: "Dense", group: "Core", help: "Does something", form, has_kwargs: false, kwargs: vec![] }
+        LayerSpec {
+            class_name: "Dense",
+            group: "Core",
+            help: "Does something",
+            form,
+            has_kwargs: false,
+            kwargs: vec![],
+        }
     }
 
     #[test]
@@ -223,9 +272,15 @@ mod tests {
     fn a_layer_becomes_an_option_and_a_case() {
         let units = field("units", "Units", FormKind::Integer { min: Some(1) });
         let xml = layers_xml(&[layer(vec![units])]).expect("XML");
-        assert!(xml.contains(r#"<option value="Dense" selected="true">Core -- Dense</option>"#), "{xml}");
+        assert!(
+            xml.contains(r#"<option value="Dense" selected="true">Core -- Dense</option>"#),
+            "{xml}"
+        );
         assert!(xml.contains(r#"<when value="Dense">"#), "{xml}");
-        assert!(xml.contains(r#"<param name="units" type="integer" value="" min="1" label="Units" help="What it is."/>"#), "{xml}");
+        assert!(
+            xml.contains(r#"<param name="units" type="integer" value="" min="1" label="Units" help="What it is."/>"#),
+            "{xml}"
+        );
     }
 
     #[test]
@@ -238,9 +293,16 @@ mod tests {
     fn keyword_arguments_show_their_defaults() {
         let mut layer = layer(vec![]);
         layer.has_kwargs = true;
-        layer.kwargs = vec![KeywordSpec { name: "padding", default: "'valid'".into(), expected: String::new() }];
+        layer.kwargs = vec![KeywordSpec {
+            name: "padding",
+            default: "'valid'".into(),
+            expected: String::new(),
+        }];
         let xml = layers_xml(&[layer]).expect("XML");
-        assert!(xml.contains("padding='valid'") || xml.contains("padding=&apos;valid&apos;"), "{xml}");
+        assert!(
+            xml.contains("padding='valid'") || xml.contains("padding=&apos;valid&apos;"),
+            "{xml}"
+        );
         assert!(xml.contains(r#"<expand macro="text_as_typed"/>"#), "{xml}");
     }
 }

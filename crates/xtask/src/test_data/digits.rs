@@ -28,14 +28,35 @@ fn strokes(digit: usize) -> Vec<Stroke> {
     match digit {
         0 => vec![Arc((0.5, 0.5), (0.27, 0.4), 0.0, TAU)],
         1 => vec![Lines(&[(0.36, 0.25), (0.52, 0.1), (0.52, 0.9)])],
-        2 => vec![Arc((0.5, 0.32), (0.25, 0.22), -PI, 0.25 * PI), Lines(&[(0.677, 0.476), (0.25, 0.9), (0.77, 0.9)])],
-        3 => vec![Arc((0.46, 0.3), (0.25, 0.2), -0.8 * PI, 0.5 * PI), Arc((0.46, 0.7), (0.28, 0.2), -0.5 * PI, 0.8 * PI)],
-        4 => vec![Lines(&[(0.6, 0.1), (0.2, 0.62), (0.82, 0.62)]), Lines(&[(0.62, 0.38), (0.62, 0.92)])],
-        5 => vec![Lines(&[(0.74, 0.1), (0.34, 0.1), (0.31, 0.45)]), Arc((0.47, 0.65), (0.27, 0.24), -0.7 * PI, 0.75 * PI)],
-        6 => vec![Lines(&[(0.62, 0.08), (0.36, 0.4), (0.27, 0.66)]), Arc((0.5, 0.67), (0.23, 0.22), 0.0, TAU)],
+        2 => vec![
+            Arc((0.5, 0.32), (0.25, 0.22), -PI, 0.25 * PI),
+            Lines(&[(0.677, 0.476), (0.25, 0.9), (0.77, 0.9)]),
+        ],
+        3 => vec![
+            Arc((0.46, 0.3), (0.25, 0.2), -0.8 * PI, 0.5 * PI),
+            Arc((0.46, 0.7), (0.28, 0.2), -0.5 * PI, 0.8 * PI),
+        ],
+        4 => vec![
+            Lines(&[(0.6, 0.1), (0.2, 0.62), (0.82, 0.62)]),
+            Lines(&[(0.62, 0.38), (0.62, 0.92)]),
+        ],
+        5 => vec![
+            Lines(&[(0.74, 0.1), (0.34, 0.1), (0.31, 0.45)]),
+            Arc((0.47, 0.65), (0.27, 0.24), -0.7 * PI, 0.75 * PI),
+        ],
+        6 => vec![
+            Lines(&[(0.62, 0.08), (0.36, 0.4), (0.27, 0.66)]),
+            Arc((0.5, 0.67), (0.23, 0.22), 0.0, TAU),
+        ],
         7 => vec![Lines(&[(0.24, 0.12), (0.77, 0.12), (0.44, 0.9)])],
-        8 => vec![Arc((0.5, 0.3), (0.2, 0.19), 0.0, TAU), Arc((0.5, 0.7), (0.25, 0.21), 0.0, TAU)],
-        _ => vec![Arc((0.5, 0.33), (0.23, 0.22), 0.0, TAU), Lines(&[(0.73, 0.33), (0.7, 0.62), (0.55, 0.92)])],
+        8 => vec![
+            Arc((0.5, 0.3), (0.2, 0.19), 0.0, TAU),
+            Arc((0.5, 0.7), (0.25, 0.21), 0.0, TAU),
+        ],
+        _ => vec![
+            Arc((0.5, 0.33), (0.23, 0.22), 0.0, TAU),
+            Lines(&[(0.73, 0.33), (0.7, 0.62), (0.55, 0.92)]),
+        ],
     }
 }
 
@@ -44,7 +65,12 @@ pub fn tables() -> Tutorial {
     let mut random = Random::new(0x6469_6769_7473);
     let (train_features, train_labels) = pictures(&mut random, TRAINING);
     let (test_features, test_labels) = pictures(&mut random, TEST);
-    Tutorial { train_features, train_labels, test_features, test_labels }
+    Tutorial {
+        train_features,
+        train_labels,
+        test_features,
+        test_labels,
+    }
 }
 
 fn pictures(random: &mut Random, count: usize) -> (String, String) {
@@ -62,7 +88,10 @@ fn paint(random: &mut Random, digit: usize) -> Vec<u8> {
     for row in 0..SIDE {
         for column in 0..SIDE {
             let here = (as_f64(column), as_f64(row));
-            let distance = pieces.iter().map(|&(from, to)| distance(here, from, to)).fold(f64::INFINITY, f64::min);
+            let distance = pieces
+                .iter()
+                .map(|&(from, to)| distance(here, from, to))
+                .fold(f64::INFINITY, f64::min);
             // Full ink within the pen's radius, fading over one pixel.
             pixels.push(grey((pen + 0.5 - distance).clamp(0.0, 1.0)));
         }
@@ -80,7 +109,10 @@ fn pieces(random: &mut Random, digit: usize) -> Vec<(Point, Point)> {
         let points: Vec<Point> = corners(&stroke)
             .into_iter()
             .map(|(x, y)| {
-                let (x, y) = (x - 0.5 + random.between(-0.02, 0.02), y - 0.5 + random.between(-0.02, 0.02));
+                let (x, y) = (
+                    x - 0.5 + random.between(-0.02, 0.02),
+                    y - 0.5 + random.between(-0.02, 0.02),
+                );
                 // Small angles: a turn is a slant of both axes, and no sine is needed.
                 let (x, y) = (x - (slant + turn) * y, y + turn * x);
                 (13.5 + right + wide * x, 13.5 + down + high * y)
@@ -118,5 +150,9 @@ fn as_f64(pixel: usize) -> f64 {
 
 /// Ink as one of 256 grey values, in steps of 15: cosines may differ in their last digit, and coarse steps hide that.
 fn grey(ink: f64) -> u8 {
-    (1..=17_u8).rev().find(|&step| f64::from(step) - 0.5 <= ink * 17.0).unwrap_or(0) * 15
+    (1..=17_u8)
+        .rev()
+        .find(|&step| f64::from(step) - 0.5 <= ink * 17.0)
+        .unwrap_or(0)
+        * 15
 }

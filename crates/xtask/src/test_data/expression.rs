@@ -14,7 +14,12 @@ pub fn tables() -> Tutorial {
     let mut random = Random::new(0x6c65_756b);
     let (train_features, train_labels) = patients(&mut random, 38, 11);
     let (test_features, test_labels) = patients(&mut random, 34, 14);
-    Tutorial { train_features, train_labels, test_features, test_labels }
+    Tutorial {
+        train_features,
+        train_labels,
+        test_features,
+        test_labels,
+    }
 }
 
 /// Features and labels of so many patients, of whom so many have type 1.
@@ -34,7 +39,10 @@ fn patients(random: &mut Random, count: usize, of_type_one: usize) -> (String, S
             format!("{:.0}", random.normal() + sign * up * SHIFT).replace("-0", "0")
         })));
     }
-    (features, format!("cancer\n{}", types.iter().map(line_of).collect::<String>()))
+    (
+        features,
+        format!("cancer\n{}", types.iter().map(line_of).collect::<String>()),
+    )
 }
 
 fn line_of(kind: &u8) -> String {

@@ -65,7 +65,11 @@ fn tables() -> Vec<(String, String)> {
     tutorial("leukemia", expression::tables());
     tutorial("mnist", digits::tables());
     tutorial("imdb", reviews::tables());
-    files.extend(samples::tables().into_iter().map(|(name, text)| (format!("tables/{name}"), text)));
+    files.extend(
+        samples::tables()
+            .into_iter()
+            .map(|(name, text)| (format!("tables/{name}"), text)),
+    );
     files
 }
 
@@ -97,7 +101,11 @@ mod tests {
     use super::*;
 
     fn table<'a>(tables: &'a [(String, String)], name: &str) -> &'a str {
-        &tables.iter().find(|(path, _)| path == name).unwrap_or_else(|| panic!("no table {name}")).1
+        &tables
+            .iter()
+            .find(|(path, _)| path == name)
+            .unwrap_or_else(|| panic!("no table {name}"))
+            .1
     }
 
     /// Rows and columns; all rows have the same number of columns.
@@ -127,11 +135,22 @@ mod tests {
     fn values_are_in_the_ranges_of_the_tutorials_data() {
         let tables = tables();
         let numbers = |name: &str| -> Vec<i32> {
-            table(&tables, name).split_ascii_whitespace().map(|value| value.parse().expect("an integer")).collect()
+            table(&tables, name)
+                .split_ascii_whitespace()
+                .map(|value| value.parse().expect("an integer"))
+                .collect()
         };
-        assert!(numbers("mnist/X_train.tsv").iter().all(|pixel| (0..=255).contains(pixel)));
+        assert!(
+            numbers("mnist/X_train.tsv")
+                .iter()
+                .all(|pixel| (0..=255).contains(pixel))
+        );
         assert!(numbers("mnist/X_train.tsv").contains(&255));
-        assert!(numbers("imdb/X_train.tsv").iter().all(|word| (0..10_000).contains(word)));
+        assert!(
+            numbers("imdb/X_train.tsv")
+                .iter()
+                .all(|word| (0..10_000).contains(word))
+        );
         let mut digits = numbers("mnist/y_train.tsv");
         digits.sort_unstable();
         digits.dedup();
@@ -143,7 +162,10 @@ mod tests {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../test-data");
         for (name, text) in tables() {
             let committed = fs::read_to_string(root.join(&name)).unwrap_or_default();
-            assert!(committed == text, "test-data/{name} differs: run `cargo xtask test-data`");
+            assert!(
+                committed == text,
+                "test-data/{name} differs: run `cargo xtask test-data`"
+            );
         }
     }
 

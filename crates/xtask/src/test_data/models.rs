@@ -40,7 +40,10 @@ pub fn write(test_data: &Path, bin: Option<&Path>) -> Result<usize> {
 /// Builds the five tools in release mode and says where they are.
 fn build() -> Result<PathBuf> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let status = Command::new(cargo).args(["build", "--release"]).status().context("cannot run cargo")?;
+    let status = Command::new(cargo)
+        .args(["build", "--release"])
+        .status()
+        .context("cannot run cargo")?;
     if !status.success() {
         bail!("the tools could not be built");
     }
@@ -59,7 +62,11 @@ fn run(job: &Job, bin: &Path, models: &Path) -> Result<()> {
         .output()
         .with_context(|| format!("cannot run {}", job.tool))?;
     if !output.status.success() {
-        bail!("{} failed: {}", job.tool, String::from_utf8_lossy(&output.stderr).trim());
+        bail!(
+            "{} failed: {}",
+            job.tool,
+            String::from_utf8_lossy(&output.stderr).trim()
+        );
     }
     for (made, name) in &job.keep {
         let made = directory.path().join(made);
@@ -72,8 +79,18 @@ fn run(job: &Job, bin: &Path, models: &Path) -> Result<()> {
 fn jobs(test_data: &Path) -> Vec<Job> {
     let mut jobs = Vec::new();
     for model in ["classifier", "regressor"] {
-        let path = |name: &str| test_data.join(DIRECTORY).join(format!("{model}{name}")).display().to_string();
-        jobs.push(Job { tool: "keras_model_config", form: config(model), keep: vec![("model.json", format!("{model}_config.json"))] });
+        let path = |name: &str| {
+            test_data
+                .join(DIRECTORY)
+                .join(format!("{model}{name}"))
+                .display()
+                .to_string()
+        };
+        jobs.push(Job {
+            tool: "keras_model_config",
+            form: config(model),
+            keep: vec![("model.json", format!("{model}_config.json"))],
+        });
         jobs.push(Job {
             tool: "keras_model_builder",
             form: builder(model, &path("_config.json")),
@@ -82,17 +99,22 @@ fn jobs(test_data: &Path) -> Vec<Job> {
         jobs.push(Job {
             tool: "keras_train_and_eval",
             form: training(model, &path(".zip"), &test_data.join("tables")),
-            keep: vec![("estimator.zip", format!("{model}_fitted.zip")), ("weights.h5", format!("{model}_weights.h5"))],
+            keep: vec![
+                ("estimator.zip", format!("{model}_fitted.zip")),
+                ("weights.h5", format!("{model}_weights.h5")),
+            ],
         });
     }
     jobs
 }
 
 fn config(model: &str) -> Value {
-    let (units, activation, last) = if model == "classifier" { (8, "relu", "sigmoid") } else { (6, "tanh", "linear") };
-    let dense = |units: u8, activation: &str| {
-        json!({"layer_selection": {"units": units, "activation": activation, "kwargs": "", "layer_type": "Dense"}})
+    let (units, activation, last) = if model == "classifier" {
+        (8, "relu", "sigmoid")
+    } else {
+        (6, "tanh", "linear")
     };
+    let dense = |units: u8, activation: &str| json!({"layer_selection": {"units": units, "activation": activation, "kwargs": "", "layer_type": "Dense"}});
     json!({"model_selection": {
         "input_shape": "(4, )",
         "layers": [dense(units, activation), dense(1, last)],
@@ -132,7 +154,11 @@ fn builder(model: &str, config: &str) -> Value {
 
 fn training(model: &str, estimator: &str, tables: &Path) -> Value {
     let table = |name: &str| tables.join(name).display().to_string();
-    let (y, column) = if model == "classifier" { ("blobs_y.tsv", "label") } else { ("blobs.tsv", "dose") };
+    let (y, column) = if model == "classifier" {
+        ("blobs_y.tsv", "label")
+    } else {
+        ("blobs.tsv", "dose")
+    };
     json!({
         "experiment_schemes": {
             "infile_estimator": estimator,

@@ -59,7 +59,10 @@ mod tests {
     fn the_stream_is_splitmix64() {
         // The first numbers of seed 1234567 in the reference implementation.
         let mut random = Random::new(1_234_567);
-        assert_eq!([random.next(), random.next()], [6_457_827_717_110_365_317, 3_203_168_211_198_807_973]);
+        assert_eq!(
+            [random.next(), random.next()],
+            [6_457_827_717_110_365_317, 3_203_168_211_198_807_973]
+        );
     }
 
     #[test]

@@ -17,7 +17,12 @@ pub fn tables() -> Tutorial {
     let mut random = Random::new(0x696d_6462);
     let (train_features, train_labels) = reviews(&mut random, 900);
     let (test_features, test_labels) = reviews(&mut random, 128);
-    Tutorial { train_features, train_labels, test_features, test_labels }
+    Tutorial {
+        train_features,
+        train_labels,
+        test_features,
+        test_labels,
+    }
 }
 
 /// So many reviews, half of them bad (0) and half good (1).
