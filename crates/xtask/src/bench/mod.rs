@@ -31,6 +31,9 @@ pub struct Args {
     /// Only this tutorial: intro, rnn or cnn
     #[arg(long, value_name = "NAME")]
     only: Option<String>,
+    /// Where the five programs are, instead of building them
+    #[arg(long, value_name = "DIR")]
+    bin: Option<PathBuf>,
     /// Rounds; medians are reported
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..))]
     rounds: u64,
@@ -50,7 +53,7 @@ pub fn run(args: &Args) -> Result<()> {
         .peer_script
         .clone()
         .unwrap_or_else(|| repository::root().join("../shared/peers/keras_tutorials.py"));
-    let binaries = cargo::build_tools()?;
+    let binaries = args.bin.clone().map_or_else(cargo::build_tools, Ok)?;
     let runner = outcome::runner(&binaries)?;
     let out = repository::target().join("bench");
     let mut tables = Vec::new();

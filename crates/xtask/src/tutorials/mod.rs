@@ -38,6 +38,9 @@ pub struct Args {
     /// Fails unless the accuracies are as good as they must be; without --seed, with one fixed seed
     #[arg(long = "assert")]
     asserted: bool,
+    /// Where the five programs are, instead of building them
+    #[arg(long, value_name = "DIR")]
+    bin: Option<PathBuf>,
     /// Where the steps' output files go
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -70,7 +73,7 @@ pub fn run(args: &Args) -> Result<()> {
             );
         }
     }
-    let binaries = cargo::build_tools()?;
+    let binaries = args.bin.clone().map_or_else(cargo::build_tools, Ok)?;
     let runner = outcome::runner(&binaries)?;
     let out = args
         .out
