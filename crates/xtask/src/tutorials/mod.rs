@@ -123,7 +123,17 @@ fn once(
     };
     let outcome = outcome::run(runner, tutorial, data, place, changes, true)
         .with_context(|| format!("tutorial {}", tutorial.name))?;
-    println!("\n{}\n{}", steps_table(&outcome), outcome.evaluation.report());
+    println!(
+        "\n{}\n{}",
+        steps_table(&outcome),
+        outcome.evaluation.report().trim_end()
+    );
+    if let Some(picture) = outcome.job("ml_visualization_ex").and_then(|job| job.outputs.first()) {
+        // The job's own file has the name that Galaxy collects it by, without the ending that picture viewers go by.
+        let copy = place.join(format!("confusion_matrix.{}", picture.format));
+        std::fs::copy(&picture.path, &copy).with_context(|| format!("cannot write {}", copy.display()))?;
+        println!("as a picture: {}", copy.display());
+    }
     let (accuracy, seconds) = (outcome.evaluation.accuracy(), outcome.seconds());
     summary.push(format!(
         "{:<5}  accuracy {accuracy:.4}  {seconds:>7.2} s  peak {} MB",
