@@ -134,13 +134,19 @@ fn param(xml: &mut Xml, field: &FormField) -> io::Result<()> {
         FormKind::Integer { min } => {
             add("type", &"integer");
             add("value", &default);
-            min.iter().for_each(|min| add("min", min));
+            if let Some(min) = min {
+                add("min", min);
+            }
         }
         FormKind::Float { min, max } => {
             add("type", &"float");
             add("value", &default);
-            min.iter().for_each(|min| add("min", min));
-            max.iter().for_each(|max| add("max", max));
+            if let Some(min) = min {
+                add("min", min);
+            }
+            if let Some(max) = max {
+                add("max", max);
+            }
         }
         FormKind::Text => {
             add("type", &"text");

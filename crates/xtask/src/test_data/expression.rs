@@ -39,12 +39,6 @@ fn patients(random: &mut Random, count: usize, of_type_one: usize) -> (String, S
             format!("{:.0}", random.normal() + sign * up * SHIFT).replace("-0", "0")
         })));
     }
-    (
-        features,
-        format!("cancer\n{}", types.iter().map(line_of).collect::<String>()),
-    )
-}
-
-fn line_of(kind: &u8) -> String {
-    line([kind])
+    let labels: String = types.iter().map(|kind| line([kind])).collect();
+    (features, format!("cancer\n{labels}"))
 }

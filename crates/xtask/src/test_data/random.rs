@@ -1,4 +1,4 @@
-//! Random numbers that stay the same for ever: SplitMix64 (Steele, Lea and Flood 2014), written out so that no library's update can
+//! Random numbers that stay the same for ever: `SplitMix64` (Steele, Lea and Flood 2014), written out so that no library's update can
 //! change the committed tables.
 
 /// A seeded stream of numbers.
