@@ -49,6 +49,9 @@ pub fn run(args: &Args) -> Result<()> {
         .data
         .clone()
         .unwrap_or_else(|| repository::root().join("test-data"));
+    for tutorial in &tutorials {
+        tutorial.check_files(&data)?;
+    }
     let script = args
         .peer_script
         .clone()

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, bail};
+use anyhow::{Result, bail, ensure};
 
 /// The files of a tutorial's data, under the labels of its workflow's inputs.
 pub const LABELS: [&str; 4] = ["X_train", "y_train", "X_test", "y_test"];
@@ -98,6 +98,21 @@ impl Tutorial {
     /// The file of one of [`LABELS`], below the directory of all the data.
     pub fn file(&self, data: &Path, label: &str) -> PathBuf {
         data.join(self.data).join(format!("{label}.tsv"))
+    }
+
+    /// That all four files are there.
+    pub fn check_files(&self, data: &Path) -> Result<()> {
+        for (label, file) in self.files(data) {
+            let missing = || {
+                format!(
+                    "{label} of the tutorial {} is not there: no file {}",
+                    self.name,
+                    file.display()
+                )
+            };
+            ensure!(file.is_file(), missing());
+        }
+        Ok(())
     }
 
     /// All four files by label.

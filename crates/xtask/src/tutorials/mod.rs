@@ -7,7 +7,7 @@ pub mod seeds;
 
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, bail};
 
 use crate::workflow::Runner;
 use crate::{cargo, repository};
@@ -64,14 +64,7 @@ pub fn run(args: &Args) -> Result<()> {
         .clone()
         .unwrap_or_else(|| repository::root().join("test-data"));
     for tutorial in &tutorials {
-        for (label, file) in tutorial.files(&data) {
-            ensure!(
-                file.is_file(),
-                "{label} of the tutorial {} is not there: no file {}",
-                tutorial.name,
-                file.display()
-            );
-        }
+        tutorial.check_files(&data)?;
     }
     let binaries = args.bin.clone().map_or_else(cargo::build_tools, Ok)?;
     let runner = outcome::runner(&binaries)?;
