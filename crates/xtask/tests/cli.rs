@@ -29,9 +29,9 @@ fn an_unknown_tutorial_is_told_the_known_ones() {
 #[test]
 fn missing_data_is_named_before_anything_is_built() {
     let empty = tempfile::tempdir().unwrap();
-    let error = fails(&["tutorials", "--data", empty.path().to_str().unwrap()]);
-    assert!(
-        error.contains("intro is not there: no file") && error.contains("leukemia"),
-        "{error}"
-    );
+    for command in ["tutorials", "bench"] {
+        let error = fails(&[command, "--data", empty.path().to_str().unwrap()]);
+        assert!(error.contains("intro is not there: no file"), "{error}");
+        assert!(error.contains("leukemia"), "{error}");
+    }
 }
