@@ -1,4 +1,61 @@
 //! `cargo xtask ...`: the commands of the people who work on or try out galaxy-burn.
 
+mod bench;
+mod cargo;
+mod data;
+mod repository;
+mod test;
+mod test_data;
+mod tutorials;
 mod workflow;
-fn main() {}
+mod wrappers;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+/// Commands of galaxy-burn's repository.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    command: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Runs the three tutorials end to end, through their workflows and the five tools
+    Tutorials(tutorials::Args),
+    /// Downloads the tutorials' real data from Zenodo
+    Data(data::Args),
+    /// Checks everything that can be checked without a Galaxy
+    Test,
+    /// Measures whole tutorials, and compares them with Keras
+    Bench(bench::Args),
+    /// Writes the part of the wrappers' form that follows from the catalogue of layers
+    Wrappers(wrappers::Args),
+    /// Makes the small data that tests and a first look need
+    TestData(test_data::Args),
+}
+
+fn run(task: &Task) -> Result<()> {
+    match task {
+        Task::Tutorials(args) => tutorials::run(args),
+        Task::Data(args) => data::run(args),
+        Task::Test => test::run(),
+        Task::Bench(args) => bench::run(args),
+        Task::Wrappers(args) => wrappers::run(args),
+        Task::TestData(args) => test_data::run(args),
+    }
+}
+
+fn main() -> ExitCode {
+    match run(&Cli::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,7 +1,7 @@
 //! Models for the wrappers' own tests: each tool of the chain is run with a form as Galaxy would write it, and what it makes is kept.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
@@ -21,7 +21,7 @@ struct Job {
 pub fn write(test_data: &Path, bin: Option<&Path>) -> Result<usize> {
     let bin = match bin {
         Some(bin) => bin.to_owned(),
-        None => build()?,
+        None => crate::cargo::build_tools()?,
     };
     let bin = fs::canonicalize(&bin).with_context(|| format!("no directory {}", bin.display()))?;
     let test_data = fs::canonicalize(test_data).with_context(|| format!("no directory {}", test_data.display()))?;
@@ -35,20 +35,6 @@ pub fn write(test_data: &Path, bin: Option<&Path>) -> Result<usize> {
         run(&job, &bin, &models)?;
     }
     Ok(written)
-}
-
-/// Builds the five tools in release mode and says where they are.
-fn build() -> Result<PathBuf> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let status = Command::new(cargo)
-        .args(["build", "--release"])
-        .status()
-        .context("cannot run cargo")?;
-    if !status.success() {
-        bail!("the tools could not be built");
-    }
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| PathBuf::from("target"), PathBuf::from);
-    Ok(target.join("release"))
 }
 
 fn run(job: &Job, bin: &Path, models: &Path) -> Result<()> {

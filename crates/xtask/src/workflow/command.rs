@@ -45,7 +45,6 @@ pub fn words(template: &str, inputs: &Path, slots: usize) -> Result<Vec<String>>
         match (character, quote) {
             (close, Some(open)) if close == open => quote = None,
             ('$' | '`' | '\\', _) => bail!("the command uses {character:?} for more than $inputs: {line}"),
-            (_, Some(_)) => word.get_or_insert_default().push(character),
             ('\'' | '"', None) => {
                 quote = Some(character);
                 word.get_or_insert_default();
@@ -54,7 +53,7 @@ pub fn words(template: &str, inputs: &Path, slots: usize) -> Result<Vec<String>>
                 bail!("the command holds shell logic ({character:?}), only one plain command is supported: {line}")
             }
             (space, None) if space.is_whitespace() => words.extend(word.take()),
-            (_, None) => word.get_or_insert_default().push(character),
+            _ => word.get_or_insert_default().push(character),
         }
     }
     if quote.is_some() {

@@ -29,7 +29,7 @@ pub struct JobReport {
     pub tool_id: String,
     /// Wall time.
     pub seconds: f64,
-    /// See [`super::Finished::peak_mb`].
+    /// See [`super::measured::Finished::peak_mb`].
     pub peak_mb: Option<f64>,
     /// The inputs JSON.
     pub params: Value,

@@ -15,6 +15,6 @@ mod state;
 mod wrapper;
 mod xml;
 
-pub use job::{Dataset, JobReport};
-pub use measured::{Finished, Line, run_measured};
+pub use job::JobReport;
+pub use measured::{Line, run_measured};
 pub use run::{Observer, Override, Runner};

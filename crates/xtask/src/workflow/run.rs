@@ -136,7 +136,7 @@ impl Runner {
             slots: self.slots,
         };
         job::run(&place, label, &wrapper, params, directory, |line| {
-            observer.line(tool_id, line)
+            observer.line(tool_id, line);
         })
     }
 }

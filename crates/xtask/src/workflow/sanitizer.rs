@@ -56,7 +56,7 @@ impl Sanitizer {
             return Ok(Self::default());
         };
         let mut sanitizer = Self {
-            valid: Some(named_set("default")?),
+            valid: Some(named_set("default")),
             mapping: BTreeMap::new(),
             invalid: element.attribute("invalid_char").unwrap_or("X").to_owned(),
         };
@@ -91,7 +91,7 @@ impl Sanitizer {
     }
 }
 
-fn named_set(name: &str) -> Result<BTreeSet<char>> {
+fn named_set(name: &str) -> BTreeSet<char> {
     let characters = match name {
         "default" => [LETTERS, DIGITS, DEFAULT_PUNCTUATION].concat(),
         "none" => String::new(),
@@ -104,11 +104,11 @@ fn named_set(name: &str) -> Result<BTreeSet<char>> {
         // Anything else stands for its own characters.
         characters => characters.to_owned(),
     };
-    Ok(characters.chars().collect())
+    characters.chars().collect()
 }
 
 fn valid_set(valid: &Element) -> Result<BTreeSet<char>> {
-    let mut set = named_set(valid.attribute("initial").unwrap_or("default"))?;
+    let mut set = named_set(valid.attribute("initial").unwrap_or("default"));
     for change in &valid.children {
         match change.name.as_str() {
             "add" => set.extend(named_value(change)?),
@@ -126,7 +126,7 @@ fn valid_set(valid: &Element) -> Result<BTreeSet<char>> {
 fn named_value(change: &Element) -> Result<BTreeSet<char>> {
     match (change.attribute("value"), change.attribute("preset")) {
         (Some(value), _) => Ok(value.chars().collect()),
-        (None, Some(preset)) => named_set(preset),
+        (None, Some(preset)) => Ok(named_set(preset)),
         (None, None) => bail!("<{}> in a sanitizer has no value", change.name),
     }
 }

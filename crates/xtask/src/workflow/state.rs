@@ -282,7 +282,7 @@ fn selector_text(test: &Param, chosen: &Value) -> String {
     match (&test.kind, chosen) {
         (ParamKind::Boolean { truevalue, .. }, Value::Bool(true)) => truevalue.clone(),
         (ParamKind::Boolean { falsevalue, .. }, Value::Bool(false)) => falsevalue.clone(),
-        (_, Value::String(text)) => text.clone(),
+        (_, Value::String(value)) => value.clone(),
         (_, other) => other.to_string(),
     }
 }
@@ -298,15 +298,16 @@ fn known(options: Option<&[Choice]>, value: &str) -> Result<()> {
 }
 
 fn choice(options: Option<&[Choice]>, saved: Option<&Value>, optional: bool) -> Result<Value> {
-    let chosen = match saved {
-        Some(value) => scalar_text(value)?,
-        None => {
-            let options = options.unwrap_or_default();
-            let selected = options.iter().find(|option| option.selected);
-            selected
-                .or(if optional { None } else { options.first() })
-                .map(|option| option.value.clone())
-        }
+    let chosen = if let Some(value) = saved {
+        scalar_text(value)?
+    } else {
+        let options = options.unwrap_or_default();
+        let first = if optional { None } else { options.first() };
+        options
+            .iter()
+            .find(|option| option.selected)
+            .or(first)
+            .map(|option| option.value.clone())
     };
     match chosen {
         Some(value) => {

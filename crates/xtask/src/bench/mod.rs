@@ -1,0 +1,95 @@
+//! `cargo xtask bench`: whole tutorials against what people would run instead, in turn in one run.
+//!
+//! Machines are shared and change their speed within minutes, so each round runs the peers and ours one after the other, and what is
+//! quoted is the median of the rounds' ratios.
+
+mod figures;
+mod ours;
+mod peer;
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+
+use crate::tutorials::catalogue::{self, Tutorial};
+use crate::tutorials::outcome;
+use crate::{cargo, repository};
+use figures::Figures;
+
+/// Arguments of the command.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Python with Keras, pandas and scikit-learn; may be given several times (Keras 2, Keras 3)
+    #[arg(long = "peer", value_name = "PYTHON")]
+    peers: Vec<PathBuf>,
+    /// The same tutorials in Keras: prints one JSON line
+    #[arg(long, value_name = "FILE")]
+    peer_script: Option<PathBuf>,
+    /// Directory with the real data, as `cargo xtask data` makes it; without it, the small bundled tables are used
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Only this tutorial: intro, rnn or cnn
+    #[arg(long, value_name = "NAME")]
+    only: Option<String>,
+    /// Where the five programs are, instead of building them
+    #[arg(long, value_name = "DIR")]
+    bin: Option<PathBuf>,
+    /// Rounds; medians are reported
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..))]
+    rounds: u64,
+    /// Epochs, instead of the tutorial's own
+    #[arg(long, value_name = "N")]
+    epochs: Option<u64>,
+}
+
+/// Runs the command.
+pub fn run(args: &Args) -> Result<()> {
+    let tutorials = catalogue::chosen(args.only.as_deref())?;
+    let data = args
+        .data
+        .clone()
+        .unwrap_or_else(|| repository::root().join("test-data"));
+    for tutorial in &tutorials {
+        tutorial.check_files(&data)?;
+    }
+    let script = args
+        .peer_script
+        .clone()
+        .unwrap_or_else(|| repository::root().join("../shared/peers/keras_tutorials.py"));
+    let binaries = args.bin.clone().map_or_else(cargo::build_tools, Ok)?;
+    let runner = outcome::runner(&binaries)?;
+    let out = repository::target().join("bench");
+    let mut tables = Vec::new();
+    for tutorial in tutorials {
+        let mut measured: Vec<(String, Vec<Figures>)> = Vec::new();
+        for round in 1..=args.rounds {
+            for (number, python) in args.peers.iter().enumerate() {
+                let figures = peer::measure(python, &script, tutorial, &data, args.epochs)
+                    .with_context(|| format!("peer {} on {}", python.display(), tutorial.name))?;
+                record(&mut measured, number, figures, tutorial, round);
+            }
+            let figures = ours::measure(&runner, tutorial, &data, &out.join(tutorial.name), args.epochs)?;
+            record(&mut measured, args.peers.len(), figures, tutorial, round);
+        }
+        tables.push(figures::markdown(tutorial.name, &measured));
+    }
+    println!("\n{}", tables.join("\n"));
+    if args.data.is_none() {
+        println!("(on the small bundled tables, which say little about speed: give --data DIR)");
+    }
+    Ok(())
+}
+
+fn record(
+    measured: &mut Vec<(String, Vec<Figures>)>,
+    column: usize,
+    figures: Figures,
+    tutorial: &Tutorial,
+    round: u64,
+) {
+    eprintln!("{} round {round}: {}", tutorial.name, figures.in_short());
+    if measured.len() <= column {
+        measured.push((figures.who.clone(), Vec::new()));
+    }
+    measured[column].1.push(figures);
+}
