@@ -76,7 +76,7 @@ pub enum Error {
     Plot(#[from] PlotError),
     /// True and predicted labels cannot be compared.
     #[error(transparent)]
-    Labels(#[from] LabelsError),
+    Comparison(#[from] LabelsError),
     /// A name or value outside Keras's vocabulary.
     #[error(transparent)]
     Parameter(#[from] ParameterError),
@@ -86,9 +86,6 @@ pub enum Error {
     /// A weights file that cannot be read, or is of another model.
     #[error(transparent)]
     Weights(#[from] WeightsError),
-    /// A model configuration that cannot be read or does not fit together.
-    #[error(transparent)]
-    Model(#[from] crate::keras::model::ModelError),
     /// Ids that an embedding does not know.
     #[error(transparent)]
     Embedding(#[from] crate::nn::kernels::embedding::EmbeddingError),
@@ -114,6 +111,8 @@ impl Error {
             path: path.into(),
             error: Box::new(self),
         }
+    }
+
     /// The message with whatever its causes add to it, in one line.
     ///
     /// Most messages quote their cause already, for callers that print no more than the message; it is not said twice.
@@ -136,18 +135,13 @@ impl Error {
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Output(_) | Self::Write { .. } | Self::Internal(_) | Self::Threads(_) => 1,
-            Self::In { error, .. } => error.exit_code(),
-            Self::Write { .. }
-            | Self::Output(_)
-            | Self::Internal(_)
-            | Self::Threads(_)
-            | Self::Score(ScoreError::Length { .. }) => 1,
             Self::Output(_)
             | Self::Write { .. }
             | Self::Internal(_)
             | Self::Threads(_)
+            | Self::Score(ScoreError::Length { .. })
             | Self::Plot(PlotError::Font(_) | PlotError::Encode(_)) => 1,
+            Self::In { error, .. } => error.exit_code(),
             _ => 2,
         }
     }
