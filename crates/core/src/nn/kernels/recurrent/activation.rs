@@ -1,112 +1,31 @@
 //! What a gate's sum passes through, and back.
 //!
-//! All of Keras's eleven activations have a derivative that follows from the result alone, so nothing but results is kept for the
-//! way back. The ones recurrent layers use by default are computed on vectors:
+//! The activations that recurrent layers use by default are computed on vectors, the others as everywhere:
 //!
 //! - `2^x` is `2^n * 2^f` with whole `n` and `|f| <= 1/2`, the second factor by a polynomial of degree 5 (relative error 9.2e-8);
 //! - `sigmoid(x) = 1 / (1 + e^-x)` is then within 1e-7 of the true value, and
 //! - `tanh(x) = (1 - e^-2x) / (1 + e^-2x)` within 2e-7.
 
-use crate::nn::kernels::simd::{Isa, Kernel, Simd, dispatch};
+use super::lanes::{Isa, Kernel, Simd, dispatch};
+use crate::keras::activation::Activation;
+use crate::nn::kernels::activation;
 
-/// The activations that a recurrent layer may have.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Activation {
-    /// `x`
-    Linear,
-    /// `e^x / sum(e^x)` over the units of one gate.
-    Softmax,
-    /// `x`, or `e^x - 1` below zero.
-    Elu,
-    /// `1.0507 x`, or `1.7581 (e^x - 1)` below zero.
-    Selu,
-    /// `ln(1 + e^x)`
-    Softplus,
-    /// `x / (1 + |x|)`
-    Softsign,
-    /// `max(x, 0)`
-    Relu,
-    /// Hyperbolic tangent.
-    Tanh,
-    /// `1 / (1 + e^-x)`
-    Sigmoid,
-    /// `0.2 x + 0.5`, at least 0 and at most 1.
-    HardSigmoid,
-    /// `e^x`
-    Exponential,
-}
-
-/// Scale and negative limit of selu, from the paper (Klambauer and others, 2017).
-const SELU_SCALE: f32 = 1.050_701;
-const SELU_ALPHA: f32 = 1.673_263_2;
-
-impl Activation {
-    /// Replaces one gate's sums, `[units]`, by their activations.
-    pub(super) fn apply(self, isa: Isa, x: &mut [f32]) {
-        match self {
-            Self::Linear => {}
-            Self::Tanh | Self::Sigmoid | Self::HardSigmoid | Self::Relu => {
-                dispatch(isa, Apply { activation: self, x });
-            }
-            Self::Softmax => softmax(x),
-            Self::Elu => each(x, |x| if x < 0.0 { x.exp_m1() } else { x }),
-            Self::Selu => each(x, |x| SELU_SCALE * if x < 0.0 { SELU_ALPHA * x.exp_m1() } else { x }),
-            Self::Softplus => each(x, |x| x.max(0.0) + (-x.abs()).exp().ln_1p()),
-            Self::Softsign => each(x, |x| x / (1.0 + x.abs())),
-            Self::Exponential => each(x, f32::exp),
+/// Replaces one gate's sums, `[units]`, by their activations.
+pub(super) fn apply(activation: Activation, isa: Isa, x: &mut [f32]) {
+    match activation {
+        Activation::Tanh | Activation::Sigmoid | Activation::HardSigmoid | Activation::Relu => {
+            dispatch(isa, Apply { activation, x });
         }
-    }
-
-    /// Turns the gradient `d` of one gate's activations `y` into the gradient of its sums.
-    pub(super) fn backward(self, y: &[f32], d: &mut [f32]) {
-        let mut times = |slope: fn(f32) -> f32| {
-            for (d, &y) in d.iter_mut().zip(y) {
-                *d *= slope(y);
-            }
-        };
-        match self {
-            Self::Linear => {}
-            Self::Tanh => times(|y| 1.0 - y * y),
-            Self::Sigmoid => times(|y| y * (1.0 - y)),
-            Self::HardSigmoid => times(|y| if y > 0.0 && y < 1.0 { 0.2 } else { 0.0 }),
-            Self::Relu => times(|y| if y > 0.0 { 1.0 } else { 0.0 }),
-            Self::Elu => times(|y| if y < 0.0 { y + 1.0 } else { 1.0 }),
-            Self::Selu => times(|y| {
-                if y < 0.0 {
-                    y + SELU_SCALE * SELU_ALPHA
-                } else {
-                    SELU_SCALE
-                }
-            }),
-            Self::Softplus => times(|y| -(-y).exp_m1()),
-            Self::Softsign => times(|y| (1.0 - y.abs()) * (1.0 - y.abs())),
-            Self::Exponential => times(|y| y),
-            Self::Softmax => {
-                let mean: f32 = y.iter().zip(d.iter()).map(|(y, d)| y * d).sum();
-                for (d, &y) in d.iter_mut().zip(y) {
-                    *d = y * (*d - mean);
-                }
-            }
+        _ => {
+            let units = x.len();
+            activation::forward(activation, x, units);
         }
     }
 }
 
-fn each(x: &mut [f32], f: fn(f32) -> f32) {
-    for x in x {
-        *x = f(*x);
-    }
-}
-
-fn softmax(x: &mut [f32]) {
-    let highest = x.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let mut sum = 0.0;
-    for x in x.iter_mut() {
-        *x = (*x - highest).exp();
-        sum += *x;
-    }
-    for x in x {
-        *x /= sum;
-    }
+/// Turns the gradient `d` of one gate's activations `y` into the gradient of its sums.
+pub(super) fn backward(activation: Activation, y: &[f32], d: &mut [f32]) {
+    activation::backward(activation, y, d, y.len());
 }
 
 /// `2^x`, for `x` from -126 to 126; beyond, the value there.
@@ -235,7 +154,7 @@ pub(super) mod tests {
         for isa in Isa::available() {
             for activation in ALL {
                 let mut y = x.clone();
-                activation.apply(isa, &mut y);
+                apply(activation, isa, &mut y);
                 for (y, expected) in y.iter().zip(reference(activation, &wide)) {
                     let error = (f64::from(*y) - expected).abs() / expected.abs().max(1.0);
                     assert!(error < 3e-7, "{activation:?} on {isa:?}: {y} for {expected}");
@@ -250,8 +169,8 @@ pub(super) mod tests {
         x.extend([1e-30, -1e-30, 1e30, -1e30, f32::INFINITY, f32::NEG_INFINITY]);
         for isa in Isa::available() {
             let (mut sigmoid, mut tanh) = (x.clone(), x.clone());
-            Activation::Sigmoid.apply(isa, &mut sigmoid);
-            Activation::Tanh.apply(isa, &mut tanh);
+            apply(Activation::Sigmoid, isa, &mut sigmoid);
+            apply(Activation::Tanh, isa, &mut tanh);
             for ((&x, &sigmoid), &tanh) in x.iter().zip(&sigmoid).zip(&tanh) {
                 let x = f64::from(x);
                 assert!(
@@ -268,7 +187,7 @@ pub(super) mod tests {
         for isa in Isa::available() {
             for activation in ALL {
                 let mut y = [f32::NAN; 3];
-                activation.apply(isa, &mut y);
+                apply(activation, isa, &mut y);
                 assert!(y[0].is_nan(), "{activation:?} on {isa:?}");
             }
         }
@@ -282,7 +201,7 @@ pub(super) mod tests {
             let loss = |x: &[f64]| -> f64 { reference(activation, x).iter().zip(&weights).map(|(y, w)| y * w).sum() };
             let y: Vec<f32> = reference(activation, &x).iter().map(|&y| y as f32).collect();
             let mut d: Vec<f32> = weights.iter().map(|&w| w as f32).collect();
-            activation.backward(&y, &mut d);
+            backward(activation, &y, &mut d);
             for i in 0..x.len() {
                 let (mut up, mut down) = (x.clone(), x.clone());
                 up[i] += 1e-5;

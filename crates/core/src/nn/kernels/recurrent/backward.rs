@@ -2,6 +2,7 @@
 
 use rayon::prelude::*;
 
+use super::lanes::Isa;
 use super::layer::{
     Call, Cell, Gradients, Input, Layer, Needs, OutputGradients, RecurrentError, Weights, check, check_gradients,
 };
@@ -12,7 +13,6 @@ use super::step::Backward;
 use super::walk::{SavedBlock, TOGETHER, Walk, deal};
 use super::{Saved, add};
 use crate::nn::kernels::embedding::scatter;
-use crate::nn::kernels::simd::Isa;
 use crate::nn::threads::with_flushed_denormals;
 
 /// Numbers that the partial sums of all threads may hold together.

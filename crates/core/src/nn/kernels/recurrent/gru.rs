@@ -19,10 +19,11 @@
 //!
 //! `dz dr da` take the places of `z r a`. `dq` takes that of `q`, while `p` stays: it is the left side of `dU_h = p^T da`.
 
-use super::activation::Activation;
+use super::activation::{apply, backward};
+use super::lanes::Isa;
 use super::projection::{Batch, Projection};
 use super::step::{Backward, Forward};
-use crate::nn::kernels::simd::Isa;
+use crate::keras::activation::Activation;
 
 /// A GRU's activations, and `U_h` when the reset gate comes before it.
 pub(super) struct Gru<'a> {
@@ -42,7 +43,7 @@ impl Gru<'_> {
                 *gate = x + s;
             }
             for gate in gates.chunks_exact_mut(u) {
-                self.recurrent_activation.apply(isa, gate);
+                apply(self.recurrent_activation, isa, gate);
             }
             let (reset, last) = (&gates[u..], &mut rest[u..]);
             if self.candidate.is_some() {
@@ -74,7 +75,7 @@ impl Gru<'_> {
                         gates[u + j] * last[j]
                     };
             }
-            self.activation.apply(isa, a);
+            apply(self.activation, isa, a);
             for j in 0..u {
                 h[j] = gates[j] * h[j] + (1.0 - gates[j]) * a[j];
             }
@@ -97,8 +98,8 @@ impl Gru<'_> {
             let (a, q) = rest.split_at_mut(u);
             let mut dz: Vec<f32> = (0..u).map(|j| dh[j] * (before[j] - a[j])).collect();
             let mut da: Vec<f32> = (0..u).map(|j| dh[j] * (1.0 - z[j])).collect();
-            self.recurrent_activation.backward(z, &mut dz);
-            self.activation.backward(a, &mut da);
+            backward(self.recurrent_activation, z, &mut dz);
+            backward(self.activation, a, &mut da);
             for j in 0..u {
                 dh[j] *= z[j];
             }
@@ -106,7 +107,7 @@ impl Gru<'_> {
             a.copy_from_slice(&da);
             if self.candidate.is_none() {
                 let mut dr: Vec<f32> = (0..u).map(|j| da[j] * q[j]).collect();
-                self.recurrent_activation.backward(r, &mut dr);
+                backward(self.recurrent_activation, r, &mut dr);
                 for j in 0..u {
                     q[j] = da[j] * r[j];
                 }
@@ -126,7 +127,7 @@ impl Gru<'_> {
             let (kept, before, dh, _) = step.row(row);
             let r = &mut kept[u..2 * u];
             let mut dr: Vec<f32> = (0..u).map(|j| dp[j] * before[j]).collect();
-            self.recurrent_activation.backward(r, &mut dr);
+            backward(self.recurrent_activation, r, &mut dr);
             for j in 0..u {
                 dh[j] += dp[j] * r[j];
             }

@@ -1,6 +1,6 @@
 //! What a recurrent layer is, what it is called with and what it gives back.
 
-use super::activation::Activation;
+use crate::keras::activation::Activation;
 use crate::nn::kernels::embedding::EmbeddingError;
 
 /// The family of a recurrent layer; gates lie in Keras's order.

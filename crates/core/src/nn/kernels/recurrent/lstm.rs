@@ -17,9 +17,10 @@
 //!
 //! `dz` takes the place of what was kept. With tanh and sigmoid everything between the two products happens in registers.
 
-use super::activation::{Activation, sigmoid, tanh};
+use super::activation::{apply, backward, sigmoid, tanh};
+use super::lanes::{Isa, Kernel, Simd, dispatch};
 use super::step::{Backward, Forward};
-use crate::nn::kernels::simd::{Isa, Kernel, Simd, dispatch};
+use crate::keras::activation::Activation;
 
 /// The activations of an LSTM.
 #[derive(Clone, Copy)]
@@ -44,14 +45,14 @@ impl Lstm {
             let (kept, h, c) = step.row(r);
             let [i, f, g, o] = quarters_mut(kept, u);
             for gate in [&mut *i, &mut *f, &mut *o] {
-                self.recurrent_activation.apply(isa, gate);
+                apply(self.recurrent_activation, isa, gate);
             }
-            self.activation.apply(isa, g);
+            apply(self.activation, isa, g);
             for j in 0..u {
                 c[j] = f[j] * c[j] + i[j] * g[j];
             }
             h.copy_from_slice(c);
-            self.activation.apply(isa, h);
+            apply(self.activation, isa, h);
             for j in 0..u {
                 h[j] *= o[j];
             }
@@ -73,12 +74,12 @@ impl Lstm {
                 output[j] = f[j] * before[j] + i[j] * g[j];
                 through[j] = dh[j] * o[j];
             }
-            self.activation.apply(isa, &mut output);
-            self.activation.backward(&output, &mut through);
+            apply(self.activation, isa, &mut output);
+            backward(self.activation, &output, &mut through);
             // The slopes need the gates as they were; a softmax needs the whole of a gate.
             let slope = |activation: Activation, gate: &mut [f32], d: &dyn Fn(usize) -> f32| {
                 let mut gradient: Vec<f32> = (0..u).map(d).collect();
-                activation.backward(gate, &mut gradient);
+                backward(activation, gate, &mut gradient);
                 gate.copy_from_slice(&gradient);
             };
             for j in 0..u {

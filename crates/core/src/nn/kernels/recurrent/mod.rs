@@ -17,6 +17,7 @@ mod backward;
 mod distinct;
 mod forward;
 mod gru;
+mod lanes;
 mod layer;
 mod lstm;
 mod plan;
@@ -28,10 +29,10 @@ mod step;
 mod tests;
 mod walk;
 
-pub use activation::Activation;
+pub use crate::keras::activation::Activation;
 pub use layer::{Call, Cell, Gradients, Input, Layer, Needs, Output, OutputGradients, RecurrentError, States, Weights};
 
-use crate::nn::kernels::simd::Isa;
+use lanes::Isa;
 
 /// What [`forward`] keeps for [`backward`].
 #[derive(Debug)]

@@ -7,7 +7,7 @@
 //! Each number of `C` is summed over `k` in ascending order whatever the tile it falls in, so a row's result does not depend on which
 //! rows were computed beside it.
 
-use crate::nn::kernels::simd::{Isa, Kernel, Simd, dispatch};
+use super::lanes::{Isa, Kernel, Simd, dispatch};
 
 /// Rows of `C` are this much longer than their numbers need at most: products write whole vectors.
 pub(super) const PADDING: usize = 16;

@@ -6,15 +6,16 @@
 //!
 //! Kept is `h'`; `dz` takes its place.
 
-use super::activation::Activation;
+use super::activation;
+use super::lanes::Isa;
 use super::step::{Backward, Forward};
-use crate::nn::kernels::simd::Isa;
+use crate::keras::activation::Activation;
 
 /// From both projections to the state.
 pub(super) fn forward(activation: Activation, isa: Isa, step: &mut Forward<'_>) {
     for r in 0..step.n {
         let (kept, h, _) = step.row(r);
-        activation.apply(isa, kept);
+        activation::apply(activation, isa, kept);
         h.copy_from_slice(kept);
     }
 }
@@ -24,7 +25,7 @@ pub(super) fn backward(activation: Activation, step: &mut Backward<'_>) {
     let u = step.units;
     for r in 0..step.n {
         let (kept, _, dh, _) = step.row(r);
-        activation.backward(kept, &mut dh[..u]);
+        activation::backward(activation, kept, &mut dh[..u]);
         kept.copy_from_slice(&dh[..u]);
     }
 }
