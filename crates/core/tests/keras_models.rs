@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use galaxy_burn_core::keras::layers::LayerKind;
 use galaxy_burn_core::keras::model::Model;
+use galaxy_burn_core::keras::shape::WeightSpec;
 use galaxy_burn_core::tool::keras_model_config;
 use serde_json::Value;
 
@@ -125,13 +126,13 @@ fn shapes_and_weights_are_those_that_keras_builds() {
                 .map(|weight| serde_json::json!([weight.name, weight.shape]))
                 .collect();
             assert_eq!(expected["weights"], Value::Array(weights), "{name}, {layer}");
-            let parameters: u64 = found.weights.iter().map(|weight| weight.parameters()).sum();
+            let parameters: u64 = found.weights.iter().map(WeightSpec::parameters).sum();
             assert_eq!(expected["parameters"], parameters, "{name}, {layer}");
             let trainable: u64 = found
                 .weights
                 .iter()
                 .filter(|weight| weight.trainable)
-                .map(|weight| weight.parameters())
+                .map(WeightSpec::parameters)
                 .sum();
             assert_eq!(expected["trainable"], trainable, "{name}, {layer}");
             compared += 1;

@@ -40,7 +40,8 @@ pub trait Field: Sized {
     }
 }
 
-/// "expected X, found Y", for a value of another type.
+/// "expected X", for a value of another type.
+#[must_use]
 pub fn mismatch<T: Field>() -> String {
     format!("expected {}", T::expected())
 }
@@ -200,7 +201,11 @@ impl<T: Field> Field for Option<T> {
         match literal {
             Literal::None => Ok(None),
             literal => T::from_literal(literal).map(Some).map_err(|problem| {
-                if problem == mismatch::<T>() { mismatch::<Self>() } else { problem }
+                if problem == mismatch::<T>() {
+                    mismatch::<Self>()
+                } else {
+                    problem
+                }
             }),
         }
     }
@@ -304,6 +309,8 @@ macro_rules! names {
         pub enum $Name { $($(#[$variant_doc])* $Variant,)+ }
 
         impl $Name {
+            /// Every value, in the order of the form.
+            pub const ALL: [Self; Self::NAMES.len()] = [$(Self::$Variant),+];
             /// Every name, in the order of the form.
             pub const NAMES: &[&str] = &[$($text),+];
 
@@ -329,7 +336,8 @@ macro_rules! names {
 }
 pub(crate) use names;
 
-/// "one of 'a', 'b' or 'c'".
+/// "one of 'a', 'b', 'c'".
+#[must_use]
 pub fn one_of(names: &[&str]) -> String {
     let all: Vec<String> = names.iter().map(|name| quoted(name)).collect();
     format!("one of {}", all.join(", "))

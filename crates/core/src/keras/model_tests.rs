@@ -4,8 +4,10 @@ use super::*;
 
 /// A sequential model in the dialect of Keras 2.3.1 from class names and configurations.
 fn read(layers: &[(&str, Value)]) -> Result<Model, ModelError> {
-    let layers: Vec<Value> =
-        layers.iter().map(|(class_name, config)| json!({"class_name": class_name, "config": config})).collect();
+    let layers: Vec<Value> = layers
+        .iter()
+        .map(|(class_name, config)| json!({"class_name": class_name, "config": config}))
+        .collect();
     Model::from_value(&json!({"class_name": "Sequential", "config": {"name": "sequential_1", "layers": layers}}))
 }
 
@@ -22,7 +24,10 @@ fn other_files_are_told_apart() {
     let complaint = |text| Model::from_json(text).unwrap_err().to_string();
     assert!(complaint("").starts_with("not a model configuration: it is not valid JSON (EOF while parsing"));
     assert!(complaint("\u{89}HDF").starts_with("not a model configuration: it is not valid JSON (expected value"));
-    assert_eq!(complaint("[1]"), "not a Keras model configuration: there is no class_name at its top");
+    assert_eq!(
+        complaint("[1]"),
+        "not a Keras model configuration: there is no class_name at its top"
+    );
     assert_eq!(
         complaint(r#"{"class_name": "Dense", "config": {}}"#),
         "not a Keras model configuration: its class_name is 'Dense', expected 'Sequential'"
@@ -46,14 +51,20 @@ fn keras_2_2_wrote_the_layers_only() {
     let text = r#"{"class_name": "Sequential", "config": [{"class_name": "Dense", "config": {"units": 3, "name": "d",
         "batch_input_shape": [null, 4]}}]}"#;
     let model = Model::from_json(text).unwrap();
-    assert_eq!((model.name.as_str(), model.nodes[0].layer.name.as_str()), ("sequential_1", "d"));
+    assert_eq!(
+        (model.name.as_str(), model.nodes[0].layer.name.as_str()),
+        ("sequential_1", "d")
+    );
     assert_eq!(model.shapes(None).unwrap()[0].output, [Some(3)]);
 }
 
 #[test]
 fn an_input_layer_gives_its_shape_to_the_first_layer() {
     for key in ["batch_input_shape", "batch_shape"] {
-        let model = read(&[("InputLayer", json!({key: [null, 7], "dtype": "int32", "sparse": false})), ("Dense", json!({"units": 2}))]);
+        let model = read(&[
+            ("InputLayer", json!({key: [null, 7], "dtype": "int32", "sparse": false})),
+            ("Dense", json!({"units": 2})),
+        ]);
         let model = model.unwrap();
         assert_eq!(model.nodes.len(), 1);
         assert_eq!(model.nodes[0].layer.batch_input_shape, Some(vec![None, Some(7)]));
@@ -61,14 +72,25 @@ fn an_input_layer_gives_its_shape_to_the_first_layer() {
     let error = complaint(&[("InputLayer", json!({"batch_shape": [null, 7], "sparse": true}))]);
     assert_eq!(error, "layer 1, InputLayer: sparse=True: not supported for an input");
     let error = complaint(&[("InputLayer", json!({"name": "in", "batch_shape": [null, "x"]}))]);
-    assert!(error.starts_with("layer 1, InputLayer 'in': batch_shape=[None, 'x']: expected a positive integer"), "{error}");
+    assert!(
+        error.starts_with("layer 1, InputLayer 'in': batch_shape=[None, 'x']: expected a positive integer"),
+        "{error}"
+    );
 }
 
 #[test]
 fn newer_keys_are_ignored_only_when_they_change_nothing() {
-    let conv = |groups: i64| ("Conv2D", json!({"name": "c", "filters": 2, "kernel_size": [3, 3], "groups": groups, "lora_rank": null}));
+    let conv = |groups: i64| {
+        (
+            "Conv2D",
+            json!({"name": "c", "filters": 2, "kernel_size": [3, 3], "groups": groups, "lora_rank": null}),
+        )
+    };
     assert!(read(&[conv(1)]).is_ok());
-    assert_eq!(complaint(&[conv(2)]), "layer 1, Conv2D 'c': groups=2: only 1 is supported");
+    assert_eq!(
+        complaint(&[conv(2)]),
+        "layer 1, Conv2D 'c': groups=2: only 1 is supported"
+    );
     let error = complaint(&[("Dense", json!({"units": 2, "unit": 3}))]);
     assert_eq!(error, "layer 1, Dense: unknown keyword 'unit'; did you mean 'units'?");
 }
@@ -77,19 +99,30 @@ fn newer_keys_are_ignored_only_when_they_change_nothing() {
 fn a_whole_model_that_is_frozen_is_refused() {
     let value = json!({"class_name": "Sequential", "config": {"trainable": false, "layers": []}});
     let error = Model::from_value(&value).unwrap_err().to_string();
-    assert_eq!(error, "the whole model is marked as not trainable; mark its layers instead");
+    assert_eq!(
+        error,
+        "the whole model is marked as not trainable; mark its layers instead"
+    );
 }
 
 #[test]
 fn names_are_unique() {
     let dense = ("Dense", json!({"name": "d", "units": 1}));
     let error = complaint(&[dense.clone(), ("Dropout", json!({"rate": 0.1})), dense]);
-    assert_eq!(error, "layers 1 and 3 are both called 'd'; every layer needs a name of its own");
+    assert_eq!(
+        error,
+        "layers 1 and 3 are both called 'd'; every layer needs a name of its own"
+    );
 }
 
 #[test]
 fn a_layer_that_does_not_fit_is_named_with_what_would() {
-    let first = |units: usize| ("Dense", json!({"name": "d", "units": units, "batch_input_shape": [null, 500]}));
+    let first = |units: usize| {
+        (
+            "Dense",
+            json!({"name": "d", "units": units, "batch_input_shape": [null, 500]}),
+        )
+    };
     let cases = [
         (
             ("LSTM", json!({"name": "r", "units": 3})),
@@ -102,7 +135,10 @@ fn a_layer_that_does_not_fit_is_named_with_what_would() {
              before it can make them",
         ),
         (
-            ("GlobalMaxPooling1D", json!({"name": "g", "data_format": "channels_first"})),
+            (
+                "GlobalMaxPooling1D",
+                json!({"name": "g", "data_format": "channels_first"}),
+            ),
             "layer 2, GlobalMaxPooling1D 'g': does not fit its input of shape (12,): needs 2 axes (channels, steps); a Reshape \
              layer before it can make them",
         ),
@@ -150,20 +186,33 @@ fn a_window_larger_than_its_input_does_not_fit() {
 #[test]
 fn sizes_that_only_the_data_tell_may_stay_open() {
     let model = read(&[
-        ("Embedding", json!({"input_dim": 9, "output_dim": 4, "batch_input_shape": [null, null]})),
+        (
+            "Embedding",
+            json!({"input_dim": 9, "output_dim": 4, "batch_input_shape": [null, null]}),
+        ),
         ("Conv1D", json!({"filters": 2, "kernel_size": [3], "padding": "same"})),
         ("LSTM", json!({"units": 5, "return_sequences": true})),
         ("GlobalAveragePooling1D", json!({})),
     ])
     .unwrap();
-    let outputs = |shapes: Vec<LayerShapes>| -> Vec<String> { shapes.iter().map(|layer| display(&layer.output)).collect() };
-    assert_eq!(outputs(model.shapes(None).unwrap()), ["(None, 4)", "(None, 2)", "(None, 5)", "(5,)"]);
-    assert_eq!(outputs(model.shapes(Some(&vec![Some(6)])).unwrap()), ["(6, 4)", "(6, 2)", "(6, 5)", "(5,)"]);
+    let outputs =
+        |shapes: Vec<LayerShapes>| -> Vec<String> { shapes.iter().map(|layer| display(&layer.output)).collect() };
+    assert_eq!(
+        outputs(model.shapes(None).unwrap()),
+        ["(None, 4)", "(None, 2)", "(None, 5)", "(5,)"]
+    );
+    assert_eq!(
+        outputs(model.shapes(Some(&vec![Some(6)])).unwrap()),
+        ["(6, 4)", "(6, 2)", "(6, 5)", "(5,)"]
+    );
 }
 
 #[test]
 fn sizes_that_weights_depend_on_must_be_known() {
-    let error = complaint(&[("Dense", json!({"name": "d", "units": 2, "batch_input_shape": [null, null]}))]);
+    let error = complaint(&[(
+        "Dense",
+        json!({"name": "d", "units": 2, "batch_input_shape": [null, null]}),
+    )]);
     assert_eq!(
         error,
         "layer 1, Dense 'd': does not fit its input of shape (None,): needs to know the number of features; give it in the input shape"
@@ -174,7 +223,10 @@ fn sizes_that_weights_depend_on_must_be_known() {
 fn the_datas_shape_must_be_the_models() {
     let model = read(&[("Dense", json!({"units": 2, "batch_input_shape": [null, 7129]}))]).unwrap();
     let error = model.shapes(Some(&vec![Some(7130)])).unwrap_err().to_string();
-    assert_eq!(error, "the model takes inputs of shape (7129,), the data have shape (7130,)");
+    assert_eq!(
+        error,
+        "the model takes inputs of shape (7129,), the data have shape (7130,)"
+    );
     let model = read(&[("Dense", json!({"units": 2}))]).unwrap();
     assert!(matches!(model.shapes(None), Err(ModelError::NoInputShape)));
     assert_eq!(model.shapes(Some(&vec![Some(3)])).unwrap()[0].weights[0].shape, [3, 2]);
@@ -183,7 +235,10 @@ fn the_datas_shape_must_be_the_models() {
 #[test]
 fn frozen_layers_have_no_trainable_weights() {
     let model = read(&[
-        ("Dense", json!({"units": 2, "trainable": false, "batch_input_shape": [null, 3]})),
+        (
+            "Dense",
+            json!({"units": 2, "trainable": false, "batch_input_shape": [null, 3]}),
+        ),
         ("BatchNormalization", json!({})),
     ])
     .unwrap();
@@ -199,7 +254,11 @@ fn frozen_layers_have_no_trainable_weights() {
 #[test]
 fn an_lstms_forget_gate_starts_open() {
     let lstm = |forget: bool| json!({"units": 3, "unit_forget_bias": forget, "batch_input_shape": [null, 5, 2]});
-    let ones = |forget| read(&[("LSTM", lstm(forget))]).unwrap().shapes(None).unwrap()[0].weights[2].ones.clone();
+    let ones = |forget| {
+        read(&[("LSTM", lstm(forget))]).unwrap().shapes(None).unwrap()[0].weights[2]
+            .ones
+            .clone()
+    };
     assert_eq!(ones(true), Some(3..6));
     assert_eq!(ones(false), None);
 }

@@ -63,6 +63,7 @@ impl Object {
     }
 
     /// The name without the modules before it.
+    #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -110,6 +111,7 @@ impl Object {
     }
 
     /// The error for a name that is not in the vocabulary.
+    #[must_use]
     pub fn unknown(&self, known: &[&str]) -> String {
         format!(
             "unknown {} {}; {}",
@@ -121,6 +123,10 @@ impl Object {
 }
 
 /// A form text that may be a bare name or a Python literal: names need no quotes there.
+///
+/// # Errors
+///
+/// The text is neither.
 pub fn literal_of_text(text: &str) -> Result<Literal, String> {
     let text = text.trim();
     if !text.is_empty()

@@ -11,8 +11,14 @@ fn frozen_parameters_are_counted_apart() {
         {"class_name": "Dense", "config": {"units": 3, "name": "d", "batch_input_shape": [null, 4]}},
         {"class_name": "BatchNormalization", "config": {"name": "b"}}]}}"#;
     let table = table(text);
-    assert!(table.contains("d (Dense)                (None, 3)           15\n"), "{table}");
-    assert!(table.contains("Total params: 27\nTrainable params: 21\nNon-trainable params: 6\n"), "{table}");
+    assert!(
+        table.contains("d (Dense)                (None, 3)           15\n"),
+        "{table}"
+    );
+    assert!(
+        table.contains("Total params: 27\nTrainable params: 21\nNon-trainable params: 6\n"),
+        "{table}"
+    );
 }
 
 #[test]
@@ -31,5 +37,8 @@ fn a_fixed_batch_size_is_shown() {
 
 #[test]
 fn thousands_are_grouped() {
-    assert_eq!([0, 999, 1000, 1_234_567].map(grouped), ["0", "999", "1,000", "1,234,567"]);
+    assert_eq!(
+        [0, 999, 1000, 1_234_567].map(grouped),
+        ["0", "999", "1,000", "1,234,567"]
+    );
 }

@@ -1,4 +1,4 @@
-//! keras_model_config: the architecture of a model, from the form to Keras's model JSON.
+//! `keras_model_config`: the architecture of a model, from the form to Keras's model JSON.
 
 use std::path::Path;
 

@@ -17,7 +17,10 @@ fn run_on(form: &Value) -> Result<String, (Error, bool)> {
 }
 
 fn form(input_shape: impl Into<Value>, layers: Vec<Value>) -> Value {
-    let layers: Vec<Value> = layers.into_iter().map(|layer| json!({"layer_selection": layer})).collect();
+    let layers: Vec<Value> = layers
+        .into_iter()
+        .map(|layer| json!({"layer_selection": layer}))
+        .collect();
     json!({"model_selection": {"input_shape": input_shape.into(), "layers": layers, "model_type": "sequential"}})
 }
 
@@ -32,15 +35,23 @@ fn complaint(form: &Value) -> String {
 
 /// What is said of a layer in second place, behind a Dense with 12 outputs.
 fn layer_complaint(layer: Value) -> String {
-    complaint(&form("(7, )", vec![json!({"layer_type": "Dense", "units": 12, "activation": "relu"}), layer]))
+    complaint(&form(
+        "(7, )",
+        vec![json!({"layer_type": "Dense", "units": 12, "activation": "relu"}), layer],
+    ))
 }
 
 #[test]
 fn bookkeeping_of_galaxy_is_ignored() {
-    let plain = form("(3, )", vec![json!({"units": 2, "activation": "linear", "kwargs": "", "layer_type": "Dense"})]);
+    let plain = form(
+        "(3, )",
+        vec![json!({"units": 2, "activation": "linear", "kwargs": "", "layer_type": "Dense"})],
+    );
     let mut galaxys = form(
         json!([3]),
-        vec![json!({"__current_case__": 0, "units": "2", "activation": "linear", "kwargs": null, "layer_type": "Dense"})],
+        vec![
+            json!({"__current_case__": 0, "units": "2", "activation": "linear", "kwargs": null, "layer_type": "Dense"}),
+        ],
     );
     galaxys["__job_resource"] = json!({"__job_resource__select": "no"});
     galaxys["model_selection"]["layers"][0]["__index__"] = json!(0);
@@ -67,15 +78,24 @@ fn a_wrong_input_shape_is_explained() {
         "input_shape: expected a tuple in which each is a positive integer or None; cannot read `(784`: expected ',' or ')', found \
          the end at column 5; write the shape without the batch as a tuple, e.g. (784, )"
     );
-    assert!(complaint(&form("(0, )", dense())).starts_with("input_shape: expected a positive integer or None in place of 0;"));
+    assert!(
+        complaint(&form("(0, )", dense()))
+            .starts_with("input_shape: expected a positive integer or None in place of 0;")
+    );
     assert!(complaint(&form("(28, -1)", dense())).contains("in place of -1"));
     assert!(complaint(&form("'784'", dense())).starts_with("input_shape: expected a tuple"));
 }
 
 #[test]
 fn wrong_forms_are_explained() {
-    assert_eq!(complaint(&form("(3, )", vec![])), "the model has no layers; add at least one");
-    assert_eq!(complaint(&form("(3, )", vec![json!({"units": 3})])), "layer 1: it has no layer_type");
+    assert_eq!(
+        complaint(&form("(3, )", vec![])),
+        "the model has no layers; add at least one"
+    );
+    assert_eq!(
+        complaint(&form("(3, )", vec![json!({"units": 3})])),
+        "layer 1: it has no layer_type"
+    );
     let functional = json!({"model_selection": {"model_type": "functional", "layers": []}});
     assert_eq!(
         complaint(&functional),
@@ -93,7 +113,10 @@ fn unknown_layers_and_activations_name_near_ones() {
         "layer 2, Conv2d: unknown layer type 'Conv2d'; did you mean 'Conv2D'?"
     );
     let error = layer_complaint(json!({"layer_type": "Conv3D", "filters": 3}));
-    assert!(error.starts_with("layer 2, Conv3D: Conv3D is not supported yet; supported: Dense, Activation, Dropout, "), "{error}");
+    assert!(
+        error.starts_with("layer 2, Conv3D: Conv3D is not supported yet; supported: Dense, Activation, Dropout, "),
+        "{error}"
+    );
     assert_eq!(
         layer_complaint(json!({"layer_type": "Activation", "activation": "rleu"})),
         "layer 2, Activation: activation='rleu': unknown activation; did you mean 'relu'?"
@@ -110,38 +133,101 @@ fn a_hostile_layer_type_stays_on_one_line_and_short() {
 fn wrong_parameters_are_explained() {
     let dense = |kwargs: &str| json!({"layer_type": "Dense", "units": 3, "activation": "relu", "kwargs": kwargs});
     let cases = [
-        (json!({"layer_type": "Dense", "units": null}), "Dense: units is missing; expected a positive integer"),
-        (json!({"layer_type": "Dense", "units": 0}), "Dense: units=0: expected a positive integer"),
-        (json!({"layer_type": "Dense", "units": 2.5}), "Dense: units=2.5: expected a positive integer"),
-        (json!({"layer_type": "Dense", "units": "many"}), "Dense: units='many': expected a positive integer; cannot read `many`: \
-            many is not a value; text needs quotes, 'many' at column 1"),
-        (json!({"layer_type": "Dense", "units": 2, "unit": 3}), "Dense: unknown keyword 'unit'; did you mean 'units'?"),
+        (
+            json!({"layer_type": "Dense", "units": null}),
+            "Dense: units is missing; expected a positive integer",
+        ),
+        (
+            json!({"layer_type": "Dense", "units": 0}),
+            "Dense: units=0: expected a positive integer",
+        ),
+        (
+            json!({"layer_type": "Dense", "units": 2.5}),
+            "Dense: units=2.5: expected a positive integer",
+        ),
+        (
+            json!({"layer_type": "Dense", "units": "many"}),
+            "Dense: units='many': expected a positive integer; cannot read `many`: \
+            many is not a value; text needs quotes, 'many' at column 1",
+        ),
+        (
+            json!({"layer_type": "Dense", "units": 2, "unit": 3}),
+            "Dense: unknown keyword 'unit'; did you mean 'units'?",
+        ),
         (dense("use_bias=1"), "Dense: use_bias=1: expected True or False"),
-        (dense("use_bais=False"), "Dense: unknown keyword 'use_bais'; did you mean 'use_bias'?"),
-        (dense("padding=same"), "Dense: kwargs: cannot read `padding=same`: same is not a value; text needs quotes, 'same' at \
-            column 9"),
-        (dense("kernel_initializer='he_norml'"), "Dense: kernel_initializer='he_norml': unknown initializer 'he_norml'; did you \
-            mean 'he_normal'?"),
-        (dense("kernel_initializer=RandomNormal(std=1)"), "Dense: kernel_initializer=RandomNormal(std=1): RandomNormal has no \
-            argument 'std'; did you mean 'stddev'?"),
-        (dense("kernel_regularizer=__import__('os')"), "Dense: kernel_regularizer=__import__('os'): unknown regularizer \
-            '__import__'; known: l1, l2, l1_l2"),
-        (dense("weights=[1]"), "Dense: weights=...: weights cannot be given in the form; load them from a weights file"),
-        (dense("dtype='float64'"), "Dense: dtype='float64': only 'float32' is supported"),
-        (dense("name='a/b'"), "Dense: name='a/b': a layer's name must be a text without '/'"),
-        (json!({"layer_type": "Dropout", "rate": 1.0}), "Dropout: rate=1: expected at least 0 and less than 1"),
-        (json!({"layer_type": "Dropout", "rate": -0.1}), "Dropout: rate=-0.1: expected at least 0 and less than 1"),
-        (json!({"layer_type": "Reshape", "target_shape": ""}), "Reshape: target_shape is missing; expected a tuple in which each \
-            is an integer"),
-        (json!({"layer_type": "Reshape", "target_shape": "(-1, -1)"}), "Reshape: target_shape needs positive sizes, of which one \
-            may be -1"),
-        (json!({"layer_type": "LSTM", "units": 3, "kwargs": "return_state=True"}), "LSTM: return_state=True is not supported: a \
-            layer has one output; remove it"),
-        (json!({"layer_type": "GRU", "units": 3, "kwargs": "implementation=3"}), "GRU: implementation=3: expected 1 or 2"),
-        (json!({"layer_type": "SimpleRNN", "units": 3, "kwargs": "dropout=1.5"}), "SimpleRNN: dropout=1.5: expected at least 0 and \
-            less than 1"),
-        (json!({"layer_type": "BatchNormalization", "kwargs": "momentum=2"}), "BatchNormalization: momentum=2: expected a number \
-            from 0 to 1"),
+        (
+            dense("use_bais=False"),
+            "Dense: unknown keyword 'use_bais'; did you mean 'use_bias'?",
+        ),
+        (
+            dense("padding=same"),
+            "Dense: kwargs: cannot read `padding=same`: same is not a value; text needs quotes, 'same' at \
+            column 9",
+        ),
+        (
+            dense("kernel_initializer='he_norml'"),
+            "Dense: kernel_initializer='he_norml': unknown initializer 'he_norml'; did you \
+            mean 'he_normal'?",
+        ),
+        (
+            dense("kernel_initializer=RandomNormal(std=1)"),
+            "Dense: kernel_initializer=RandomNormal(std=1): RandomNormal has no \
+            argument 'std'; did you mean 'stddev'?",
+        ),
+        (
+            dense("kernel_regularizer=__import__('os')"),
+            "Dense: kernel_regularizer=__import__('os'): unknown regularizer \
+            '__import__'; known: l1, l2, l1_l2",
+        ),
+        (
+            dense("weights=[1]"),
+            "Dense: weights=...: weights cannot be given in the form; load them from a weights file",
+        ),
+        (
+            dense("dtype='float64'"),
+            "Dense: dtype='float64': only 'float32' is supported",
+        ),
+        (
+            dense("name='a/b'"),
+            "Dense: name='a/b': a layer's name must be a text without '/'",
+        ),
+        (
+            json!({"layer_type": "Dropout", "rate": 1.0}),
+            "Dropout: rate=1: expected at least 0 and less than 1",
+        ),
+        (
+            json!({"layer_type": "Dropout", "rate": -0.1}),
+            "Dropout: rate=-0.1: expected at least 0 and less than 1",
+        ),
+        (
+            json!({"layer_type": "Reshape", "target_shape": ""}),
+            "Reshape: target_shape is missing; expected a tuple in which each \
+            is an integer",
+        ),
+        (
+            json!({"layer_type": "Reshape", "target_shape": "(-1, -1)"}),
+            "Reshape: target_shape needs positive sizes, of which one \
+            may be -1",
+        ),
+        (
+            json!({"layer_type": "LSTM", "units": 3, "kwargs": "return_state=True"}),
+            "LSTM: return_state=True is not supported: a \
+            layer has one output; remove it",
+        ),
+        (
+            json!({"layer_type": "GRU", "units": 3, "kwargs": "implementation=3"}),
+            "GRU: implementation=3: expected 1 or 2",
+        ),
+        (
+            json!({"layer_type": "SimpleRNN", "units": 3, "kwargs": "dropout=1.5"}),
+            "SimpleRNN: dropout=1.5: expected at least 0 and \
+            less than 1",
+        ),
+        (
+            json!({"layer_type": "BatchNormalization", "kwargs": "momentum=2"}),
+            "BatchNormalization: momentum=2: expected a number \
+            from 0 to 1",
+        ),
     ];
     for (layer, expected) in cases {
         assert_eq!(layer_complaint(layer), format!("layer 2, {expected}"));
@@ -156,9 +242,18 @@ fn parameters_that_do_not_go_together_are_refused() {
             conv("strides=2, dilation_rate=2"),
             "Conv2D: strides above 1 and dilation_rate above 1 cannot be combined; set one of them to 1",
         ),
-        (conv("padding='causal'"), "Conv2D: padding='causal' is for Conv1D only; expected 'valid' or 'same'"),
-        (conv("padding='sme'"), "Conv2D: padding='sme': unknown padding; did you mean 'same'?"),
-        (conv("kernel_size=(1, 2, 3)"), "Conv2D: kernel_size=(1, 2, 3): expected a positive integer or a tuple of 2"),
+        (
+            conv("padding='causal'"),
+            "Conv2D: padding='causal' is for Conv1D only; expected 'valid' or 'same'",
+        ),
+        (
+            conv("padding='sme'"),
+            "Conv2D: padding='sme': unknown padding; did you mean 'same'?",
+        ),
+        (
+            conv("kernel_size=(1, 2, 3)"),
+            "Conv2D: kernel_size=(1, 2, 3): expected a positive integer or a tuple of 2",
+        ),
         (
             json!({"layer_type": "MaxPooling2D", "kwargs": "padding='causal'"}),
             "MaxPooling2D: padding='causal' is for Conv1D only; expected 'valid' or 'same'",
@@ -176,16 +271,24 @@ fn parameters_that_do_not_go_together_are_refused() {
 
 #[test]
 fn kwargs_win_over_fields() {
-    let layer = json!({"layer_type": "Dense", "units": 3, "activation": "relu", "kwargs": "units=4, activation='tanh'"});
+    let layer =
+        json!({"layer_type": "Dense", "units": 3, "activation": "relu", "kwargs": "units=4, activation='tanh'"});
     let text = run_on(&form("(3, )", vec![layer])).unwrap();
-    assert!(text.contains("\"units\": 4") && text.contains("\"activation\": \"tanh\""), "{text}");
+    assert!(
+        text.contains("\"units\": 4") && text.contains("\"activation\": \"tanh\""),
+        "{text}"
+    );
 }
 
 #[test]
 fn a_directory_that_is_not_there_is_an_output_error() {
     let dir = tempfile::tempdir().unwrap();
     let inputs = dir.path().join("inputs.json");
-    fs::write(&inputs, form("(3, )", vec![json!({"layer_type": "Dense", "units": 1})]).to_string()).unwrap();
+    fs::write(
+        &inputs,
+        form("(3, )", vec![json!({"layer_type": "Dense", "units": 1})]).to_string(),
+    )
+    .unwrap();
     let error = run(&inputs, &dir.path().join("missing")).unwrap_err();
     assert_eq!(error.exit_code(), 1);
     assert!(error.to_string().contains(OUTPUT), "{error}");
