@@ -243,7 +243,7 @@ impl Network {
         for (weight, tensor) in self.weights.iter().zip(weights) {
             let gradient = gradients.as_mut().and_then(|gradients| Tensor::<1>::from_dispatch(tensor).grad_remove(gradients));
             let mut gradient = match gradient {
-                Some(gradient) => Some(gradient.into_data().into_vec().map_err(|error| Error::Internal(format!("{error:?}")))?),
+                Some(gradient) => Some(gradient.into_data().try_into_vec::<f32>().map_err(|error| Error::Internal(format!("{error:?}")))?),
                 None => weight.trainable.then(|| vec![0.0; weight.values.len()]),
             };
             if let Some(regularizer) = weight.regularizer {

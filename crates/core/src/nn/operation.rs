@@ -247,7 +247,7 @@ impl<B: Host, const N: usize> Backward<B, N> for KernelBackward<N> {
 #[must_use]
 pub fn values(tensor: &DispatchTensor) -> Vec<f32> {
     let tensor = burn::tensor::Tensor::<1>::from_dispatch(tensor.clone());
-    tensor.inner().into_data().into_vec().unwrap_or_default()
+    tensor.inner().into_data().try_into_vec().unwrap_or_default()
 }
 
 /// What a kernel saved, as the type that it is.

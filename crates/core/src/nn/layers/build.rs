@@ -19,7 +19,7 @@ use crate::keras::initializer::Initializer;
 use crate::keras::layers::{Layer as Description, LayerKind};
 use crate::keras::model::Model;
 use crate::keras::regularizer::Regularizer;
-use crate::keras::shape::{LayerShapes, Shape, WeightSpec};
+use crate::keras::shape::{Shape, WeightSpec};
 use crate::nn::kernels::conv::{ConvBlock, ConvGeometry};
 use crate::nn::kernels::pool::PoolGeometry;
 use crate::nn::kernels::window::{self, Window};
@@ -57,7 +57,6 @@ pub(in crate::nn) struct Start {
 struct Place<'a> {
     number: usize,
     layer: &'a Description,
-    shapes: &'a LayerShapes,
     inputs: &'a [usize],
     weights: Range<usize>,
     input: Vec<usize>,
@@ -85,7 +84,6 @@ pub(in crate::nn) fn build(model: &Model, input_shape: &[usize]) -> Result<Built
         places.push(Place {
             number: index + 1,
             layer: &node.layer,
-            shapes,
             inputs: &node.inputs,
             weights: first..weights.len(),
             input: known(shapes.inputs.first().unwrap_or(&input), &node.layer.name)?,

@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use burn::backend::DispatchTensor;
 
-pub(super) use self::build::{Built, build};
+pub(super) use self::build::build;
 use super::layer::{Flow, Layer, Pass};
 use super::operation::{self, Kernel};
 use crate::Result;

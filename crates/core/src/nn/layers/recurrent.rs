@@ -6,7 +6,6 @@ use burn::backend::DispatchTensor;
 
 use super::dropout;
 use super::embedding::Embedding;
-use crate::keras::activation::Activation;
 use crate::keras::layers::LayerKind;
 use crate::{Error, Result};
 use crate::nn::kernels::recurrent::{self, Call, Cell, Input, Needs, OutputGradients, States, Weights};
@@ -37,38 +36,20 @@ pub(super) struct Recurrent {
     kept: Option<Arc<Mutex<Option<Kept>>>>,
 }
 
-/// The kernel's name for an activation.
-fn function(activation: Activation) -> recurrent::Activation {
-    use recurrent::Activation as Function;
-    match activation {
-        Activation::Linear => Function::Linear,
-        Activation::Softmax => Function::Softmax,
-        Activation::Elu => Function::Elu,
-        Activation::Selu => Function::Selu,
-        Activation::Softplus => Function::Softplus,
-        Activation::Softsign => Function::Softsign,
-        Activation::Relu => Function::Relu,
-        Activation::Tanh => Function::Tanh,
-        Activation::Sigmoid => Function::Sigmoid,
-        Activation::HardSigmoid => Function::HardSigmoid,
-        Activation::Exponential => Function::Exponential,
-    }
-}
-
 /// The recurrent layer that `kind` describes for inputs of `features`; none if it is not recurrent.
 pub(super) fn layer(kind: &LayerKind, features: usize) -> Option<recurrent::Layer> {
     let (cell, units, return_sequences, go_backwards) = match kind {
-        LayerKind::SimpleRNN(l) => (Cell::Simple { activation: function(l.activation) }, l.units, l.return_sequences, l.go_backwards),
+        LayerKind::SimpleRNN(l) => (Cell::Simple { activation: l.activation }, l.units, l.return_sequences, l.go_backwards),
         LayerKind::GRU(l) => {
             let cell = Cell::Gru {
-                activation: function(l.activation),
-                recurrent_activation: function(l.recurrent_activation),
+                activation: l.activation,
+                recurrent_activation: l.recurrent_activation,
                 reset_after: l.reset_after,
             };
             (cell, l.units, l.return_sequences, l.go_backwards)
         }
         LayerKind::LSTM(l) => {
-            let cell = Cell::Lstm { activation: function(l.activation), recurrent_activation: function(l.recurrent_activation) };
+            let cell = Cell::Lstm { activation: l.activation, recurrent_activation: l.recurrent_activation };
             (cell, l.units, l.return_sequences, l.go_backwards)
         }
         _ => return None,
