@@ -9,11 +9,11 @@ use crate::keras::estimator::EstimatorError;
 use crate::keras::model::ModelError;
 use crate::keras::parameter::ParameterError;
 use crate::keras::weights::WeightsError;
+use crate::plot::PlotError;
+use crate::tool::ml_visualization_ex::LabelsError;
 use crate::train::labels::LabelError;
 use crate::train::score::ScoreError;
 use crate::train::split::SplitError;
-use crate::plot::PlotError;
-use crate::tool::ml_visualization_ex::LabelsError;
 
 /// Shorthand for results of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

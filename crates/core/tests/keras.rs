@@ -43,12 +43,20 @@ fn cases() -> Vec<Case> {
 }
 
 fn floats(tensor: &Value) -> Vec<f32> {
-    tensor["values"].as_array().expect("values").iter().map(|value| value.as_f64().expect("a number") as f32).collect()
+    tensor["values"]
+        .as_array()
+        .expect("values")
+        .iter()
+        .map(|value| value.as_f64().expect("a number") as f32)
+        .collect()
 }
 
 fn shape(tensor: &Value) -> Vec<usize> {
     let sizes = tensor["shape"].as_array().expect("a shape");
-    sizes.iter().map(|size| usize::try_from(size.as_u64().expect("a size")).expect("a small size")).collect()
+    sizes
+        .iter()
+        .map(|size| usize::try_from(size.as_u64().expect("a size")).expect("a small size"))
+        .collect()
 }
 
 impl Case {
@@ -59,7 +67,9 @@ impl Case {
             Network::new(&model, &input[1..], Seed(0), device).unwrap_or_else(|error| panic!("{}: {error}", self.name));
         let file = fs::read(golden().join(format!("{}.h5", self.name))).expect("weights");
         let weights = weights::read(file).unwrap_or_else(|error| panic!("{}: {error}", self.name));
-        network.load(weights).unwrap_or_else(|error| panic!("{}: {error}", self.name));
+        network
+            .load(weights)
+            .unwrap_or_else(|error| panic!("{}: {error}", self.name));
         network
     }
 
@@ -85,7 +95,10 @@ impl Case {
 fn predictions_from_keras_s_weights_are_keras_s() {
     for (backend, device) in device::available() {
         for case in cases() {
-            let ours = case.network(&device).predict(floats(&case.json["input"])).expect("a prediction");
+            let ours = case
+                .network(&device)
+                .predict(floats(&case.json["input"]))
+                .expect("a prediction");
             case.agree(backend, "prediction", &ours, &floats(&case.json["prediction"]), 1e-5);
         }
     }
@@ -108,7 +121,13 @@ fn losses_and_gradients_are_keras_s() {
             let ours: Vec<_> = trained.gradients.iter().flatten().collect();
             assert_eq!(ours.len(), gradients.len(), "{}", case.name);
             for (ours, keras) in ours.into_iter().zip(gradients) {
-                case.agree(backend, keras["name"].as_str().expect("a name"), ours, &floats(keras), 1e-4);
+                case.agree(
+                    backend,
+                    keras["name"].as_str().expect("a name"),
+                    ours,
+                    &floats(keras),
+                    1e-4,
+                );
                 compared += 1;
             }
         }
@@ -146,8 +165,18 @@ fn training_steps_end_at_keras_s_weights() {
                         network.weights_mut()[index].values = values;
                     }
                 }
-                for (weight, keras) in network.weights().iter().zip(expected["weights"].as_array().expect("weights")) {
-                    case.agree(backend, &format!("{key}: {}", weight.name), &weight.values, &floats(keras), 1e-4);
+                for (weight, keras) in network
+                    .weights()
+                    .iter()
+                    .zip(expected["weights"].as_array().expect("weights"))
+                {
+                    case.agree(
+                        backend,
+                        &format!("{key}: {}", weight.name),
+                        &weight.values,
+                        &floats(keras),
+                        1e-4,
+                    );
                 }
             }
         }

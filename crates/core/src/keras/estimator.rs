@@ -12,6 +12,7 @@ use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, DateTime, ZipArchive, ZipWriter};
 
 use super::callback::Callback;
+use super::classes::Classes;
 use super::file_kind::FileKind;
 use super::loss::Loss;
 use super::metric::Metric;
@@ -164,7 +165,7 @@ pub struct FitParams {
 /// What training found out.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Fitted {
-    /// The classes of a classifier, in the order of the outputs.
+    /// The classes of a classifier that tells one class a row, in the order of the outputs.
     pub classes: Option<Classes>,
     /// The shape of one row's input.
     pub input_shape: Vec<usize>,
@@ -174,42 +175,6 @@ pub struct Fitted {
     pub history: History,
     /// The seed that was used, whether it was asked for or drawn.
     pub seed_used: u64,
-}
-
-/// A classifier's labels, sorted; the label at index `i` is class number `i`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "type", content = "values", rename_all = "snake_case")]
-pub enum Classes {
-    /// Whole numbers.
-    Integers(Vec<i64>),
-    /// Numbers with a fraction.
-    Floats(Vec<f64>),
-    /// Texts.
-    Strings(Vec<String>),
-    /// False and true.
-    Booleans(Vec<bool>),
-    /// The labels were given as this many one-hot (or multi-label) columns; the classes are their numbers.
-    OneHot(usize),
-}
-
-impl Classes {
-    /// How many classes there are.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        match self {
-            Self::Integers(values) => values.len(),
-            Self::Floats(values) => values.len(),
-            Self::Strings(values) => values.len(),
-            Self::Booleans(values) => values.len(),
-            Self::OneHot(width) => *width,
-        }
-    }
-
-    /// Whether there is no class.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
 }
 
 /// What was reported after each epoch: one column a value, one row an epoch.

@@ -3,6 +3,7 @@
 
 pub mod activation;
 pub mod callback;
+pub mod classes;
 pub mod constraint;
 pub mod estimator;
 pub mod field;

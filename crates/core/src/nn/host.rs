@@ -17,7 +17,10 @@ pub(super) fn tensor<B: Host>(values: Vec<f32>, shape: &[usize], device: &B::Dev
 }
 
 #[cfg(feature = "ndarray")]
-#[expect(deprecated, reason = "deprecated upstream in favour of flex, which is behind its own feature")]
+#[expect(
+    deprecated,
+    reason = "deprecated upstream in favour of flex, which is behind its own feature"
+)]
 mod ndarray {
     use std::borrow::Cow;
 
@@ -30,7 +33,8 @@ mod ndarray {
             match tensor {
                 NdArrayTensor::F32(storage) => {
                     let view = storage.view();
-                    view.to_slice().map_or_else(|| view.iter().copied().collect(), Cow::Borrowed)
+                    view.to_slice()
+                        .map_or_else(|| view.iter().copied().collect(), Cow::Borrowed)
                 }
                 NdArrayTensor::F64(storage) => storage.view().iter().map(|&value| value as f32).collect(),
                 // Integer and bool tensors are never handed to a float operation.

@@ -23,7 +23,9 @@ pub fn initialize(initializer: &Initializer, shape: &[usize], index: usize, seed
         Initializer::Constant { value } => vec![value.get() as f32; len],
         Initializer::RandomNormal { mean, stddev, seed } => {
             let (mean, deviation, mut generator) = (mean.get(), stddev.get(), generator(*seed));
-            (0..len).map(|_| (mean + deviation * random::normal(&mut generator)) as f32).collect()
+            (0..len)
+                .map(|_| (mean + deviation * random::normal(&mut generator)) as f32)
+                .collect()
         }
         Initializer::RandomUniform { minval, maxval, seed } => {
             uniform(len, minval.get(), maxval.get(), &mut generator(*seed))
@@ -31,14 +33,21 @@ pub fn initialize(initializer: &Initializer, shape: &[usize], index: usize, seed
         Initializer::TruncatedNormal { mean, stddev, seed } => {
             truncated_normal(len, mean.get(), stddev.get(), &mut generator(*seed))
         }
-        Initializer::VarianceScaling { scale, mode, distribution, seed } => {
+        Initializer::VarianceScaling {
+            scale,
+            mode,
+            distribution,
+            seed,
+        } => {
             let variance = scale.get() / fan(*mode, shape);
             let mut generator = generator(*seed);
             match distribution {
-                Distribution::Normal => truncated_normal(len, 0.0, variance.sqrt() / TRUNCATED_DEVIATION, &mut generator),
-                Distribution::UntruncatedNormal => {
-                    (0..len).map(|_| (variance.sqrt() * random::normal(&mut generator)) as f32).collect()
+                Distribution::Normal => {
+                    truncated_normal(len, 0.0, variance.sqrt() / TRUNCATED_DEVIATION, &mut generator)
                 }
+                Distribution::UntruncatedNormal => (0..len)
+                    .map(|_| (variance.sqrt() * random::normal(&mut generator)) as f32)
+                    .collect(),
                 Distribution::Uniform => {
                     let limit = (3.0 * variance).sqrt();
                     uniform(len, -limit, limit, &mut generator)
@@ -51,7 +60,15 @@ pub fn initialize(initializer: &Initializer, shape: &[usize], index: usize, seed
         }
         Initializer::Identity { gain } => {
             let columns = shape.last().copied().unwrap_or(1).max(1);
-            (0..len).map(|i| if i / columns == i % columns { gain.get() as f32 } else { 0.0 }).collect()
+            (0..len)
+                .map(|i| {
+                    if i / columns == i % columns {
+                        gain.get() as f32
+                    } else {
+                        0.0
+                    }
+                })
+                .collect()
         }
     }
 }
@@ -78,7 +95,9 @@ fn fan(mode: FanMode, shape: &[usize]) -> f64 {
 }
 
 fn uniform(len: usize, low: f64, high: f64, generator: &mut ChaCha8Rng) -> Vec<f32> {
-    (0..len).map(|_| (low + (high - low) * f64::from(random::uniform(generator))) as f32).collect()
+    (0..len)
+        .map(|_| (low + (high - low) * f64::from(random::uniform(generator))) as f32)
+        .collect()
 }
 
 fn truncated_normal(len: usize, mean: f64, deviation: f64, generator: &mut ChaCha8Rng) -> Vec<f32> {
@@ -112,8 +131,16 @@ fn orthogonal(rows: usize, columns: usize, gain: f64, generator: &mut ChaCha8Rng
             basis.push(vector);
         }
     }
-    let at = |row: usize, column: usize| if rows < columns { basis[row][column] } else { basis[column][row] };
-    (0..rows * columns).map(|i| (gain * at(i / columns, i % columns)) as f32).collect()
+    let at = |row: usize, column: usize| {
+        if rows < columns {
+            basis[row][column]
+        } else {
+            basis[column][row]
+        }
+    };
+    (0..rows * columns)
+        .map(|i| (gain * at(i / columns, i % columns)) as f32)
+        .collect()
 }
 
 #[cfg(test)]
@@ -129,13 +156,28 @@ mod tests {
 
     #[test]
     fn variance_scaling_has_the_variance_it_says() {
-        for (mode, fan) in [(FanMode::FanIn, 9.0 * 50.0), (FanMode::FanOut, 9.0 * 100.0), (FanMode::FanAvg, 9.0 * 75.0)] {
-            for distribution in [Distribution::Normal, Distribution::Uniform, Distribution::UntruncatedNormal] {
-                let initializer =
-                    Initializer::VarianceScaling { scale: Number::Float(2.0), mode, distribution, seed: None };
+        for (mode, fan) in [
+            (FanMode::FanIn, 9.0 * 50.0),
+            (FanMode::FanOut, 9.0 * 100.0),
+            (FanMode::FanAvg, 9.0 * 75.0),
+        ] {
+            for distribution in [
+                Distribution::Normal,
+                Distribution::Uniform,
+                Distribution::UntruncatedNormal,
+            ] {
+                let initializer = Initializer::VarianceScaling {
+                    scale: Number::Float(2.0),
+                    mode,
+                    distribution,
+                    seed: None,
+                };
                 let (mean, variance) = moments(&initialize(&initializer, &[3, 3, 50, 100], 0, Seed(1)));
                 assert!(mean.abs() < 2e-3, "{mean}");
-                assert!((variance * fan / 2.0 - 1.0).abs() < 0.03, "{mode:?} {distribution:?}: {variance}");
+                assert!(
+                    (variance * fan / 2.0 - 1.0).abs() < 0.03,
+                    "{mode:?} {distribution:?}: {variance}"
+                );
             }
         }
     }
@@ -143,9 +185,18 @@ mod tests {
     #[test]
     fn orthogonal_rows_or_columns_have_norm_gain_and_no_common_part() {
         for (rows, columns) in [(7, 4), (4, 7), (5, 5)] {
-            let initializer = Initializer::Orthogonal { gain: Number::Float(2.0), seed: None };
+            let initializer = Initializer::Orthogonal {
+                gain: Number::Float(2.0),
+                seed: None,
+            };
             let matrix = initialize(&initializer, &[rows, columns], 0, Seed(3));
-            let at = |i: usize, k: usize| f64::from(if rows < columns { matrix[i * columns + k] } else { matrix[k * columns + i] });
+            let at = |i: usize, k: usize| {
+                f64::from(if rows < columns {
+                    matrix[i * columns + k]
+                } else {
+                    matrix[k * columns + i]
+                })
+            };
             for i in 0..rows.min(columns) {
                 for j in 0..rows.min(columns) {
                     let dot: f64 = (0..rows.max(columns)).map(|k| at(i, k) * at(j, k)).sum();
@@ -157,16 +208,28 @@ mod tests {
 
     #[test]
     fn an_own_seed_gives_the_same_values_everywhere() {
-        let own = Initializer::RandomNormal { mean: Number::Int(0), stddev: Number::Int(1), seed: Some(5) };
+        let own = Initializer::RandomNormal {
+            mean: Number::Int(0),
+            stddev: Number::Int(1),
+            seed: Some(5),
+        };
         assert_eq!(initialize(&own, &[4], 0, Seed(1)), initialize(&own, &[4], 9, Seed(2)));
-        let free = Initializer::RandomNormal { mean: Number::Int(0), stddev: Number::Int(1), seed: None };
+        let free = Initializer::RandomNormal {
+            mean: Number::Int(0),
+            stddev: Number::Int(1),
+            seed: None,
+        };
         assert_ne!(initialize(&free, &[4], 0, Seed(1)), initialize(&free, &[4], 9, Seed(1)));
         assert_ne!(initialize(&free, &[4], 0, Seed(1)), initialize(&free, &[4], 0, Seed(2)));
     }
 
     #[test]
     fn truncated_normal_stays_within_two_deviations() {
-        let initializer = Initializer::TruncatedNormal { mean: Number::Int(1), stddev: Number::Float(0.5), seed: None };
+        let initializer = Initializer::TruncatedNormal {
+            mean: Number::Int(1),
+            stddev: Number::Float(0.5),
+            seed: None,
+        };
         let values = initialize(&initializer, &[10_000], 0, Seed(1));
         assert!(values.iter().all(|x| (0.0..=2.0).contains(x)));
         assert!(values.iter().any(|x| (x - 1.0).abs() > 0.9));

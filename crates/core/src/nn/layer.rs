@@ -58,19 +58,31 @@ impl Pass {
     /// A run that only computes.
     #[must_use]
     pub fn inference() -> Self {
-        Self { training: false, seed: Seed(0), step: 0, updates: Vec::new() }
+        Self {
+            training: false,
+            seed: Seed(0),
+            step: 0,
+            updates: Vec::new(),
+        }
     }
 
     /// One training step.
     #[must_use]
     pub fn training(seed: Seed, step: u64) -> Self {
-        Self { training: true, seed, step, updates: Vec::new() }
+        Self {
+            training: true,
+            seed,
+            step,
+            updates: Vec::new(),
+        }
     }
 
     /// The random numbers of one layer in this step, from the layer's own seed if it has one.
     #[must_use]
     pub fn random(&self, layer: usize, own_seed: Option<u64>) -> ChaCha8Rng {
-        own_seed.map_or(self.seed, Seed).stream(Stream::Dropout { layer, step: self.step })
+        own_seed
+            .map_or(self.seed, Seed)
+            .stream(Stream::Dropout { layer, step: self.step })
     }
 }
 

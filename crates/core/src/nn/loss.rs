@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::Result;
 use super::kernels::loss::LossFunction;
 use super::operation::{self, Gradients, Kernel, Output, Saved, View};
+use crate::Result;
 
 /// The mean loss of a batch against its truth: one input, `[batch, .., width]`, and a result of one value.
 #[derive(Debug)]
@@ -18,7 +18,9 @@ impl Kernel for LossKernel {
         let predicted = inputs[0];
         let width = predicted.shape.last().copied().unwrap_or(1);
         let mut gradient = vec![0.0; if save { predicted.values.len() } else { 0 }];
-        let mean = self.function.mean(&self.truth, predicted.values, width, save.then_some(&mut gradient[..]));
+        let mean = self
+            .function
+            .mean(&self.truth, predicted.values, width, save.then_some(&mut gradient[..]));
         Ok(Output::saving(vec![mean as f32], vec![1], gradient))
     }
 

@@ -155,7 +155,11 @@ impl Network {
     /// When the file is of another model: the message names the layer and both shapes.
     pub fn load(&mut self, file: Vec<LayerWeights>) -> Result<()> {
         let shapes = |range: &Range<usize>| self.weights[range.clone()].iter().map(|w| w.shape.clone()).collect();
-        let model: Vec<_> = self.layers.iter().map(|(name, range)| (name.clone(), shapes(range))).collect();
+        let model: Vec<_> = self
+            .layers
+            .iter()
+            .map(|(name, range)| (name.clone(), shapes(range)))
+            .collect();
         let values = weights::assign(&model, file)?.into_iter().flatten();
         for (weight, values) in self.weights.iter_mut().zip(values) {
             weight.values = values;
@@ -205,7 +209,11 @@ impl Network {
         let run = self.run(self.input(x)?, &weights, &mut Pass::inference())?;
         let output = operation::values(&run.output);
         let function = LossFunction::behind(loss, self.closing);
-        let penalties: f64 = run.penalties.iter().map(|penalty| f64::from(operation::values(penalty)[0])).sum();
+        let penalties: f64 = run
+            .penalties
+            .iter()
+            .map(|penalty| f64::from(operation::values(penalty)[0]))
+            .sum();
         let width = self.output_width();
         let (mean, predicted) = if function.logits_of.is_some() {
             let mean = function.mean(truth, &output, width, None);
@@ -231,19 +239,33 @@ impl Network {
         if let (None, Some(closing)) = (function.logits_of, self.closing) {
             output = operation::apply(layers::activation(closing), vec![output])?;
         }
-        let kernel = LossKernel { function, truth: Arc::new(truth) };
+        let kernel = LossKernel {
+            function,
+            truth: Arc::new(truth),
+        };
         let mut total = Tensor::<1>::from_dispatch(operation::apply(Arc::new(kernel), vec![output])?);
         for penalty in run.penalties {
             total = total + Tensor::from_dispatch(penalty);
         }
         let mut loss = f64::from(operation::values(&total.clone().into_dispatch())[0]);
-        let mut gradients = if total.is_tracked() { Some(total.backward()) } else { None };
+        let mut gradients = if total.is_tracked() {
+            Some(total.backward())
+        } else {
+            None
+        };
         operation::check()?;
         let mut all = Vec::with_capacity(weights.len());
         for (weight, tensor) in self.weights.iter().zip(weights) {
-            let gradient = gradients.as_mut().and_then(|gradients| Tensor::<1>::from_dispatch(tensor).grad_remove(gradients));
+            let gradient = gradients
+                .as_mut()
+                .and_then(|gradients| Tensor::<1>::from_dispatch(tensor).grad_remove(gradients));
             let mut gradient = match gradient {
-                Some(gradient) => Some(gradient.into_data().try_into_vec::<f32>().map_err(|error| Error::Internal(format!("{error:?}")))?),
+                Some(gradient) => Some(
+                    gradient
+                        .into_data()
+                        .try_into_vec::<f32>()
+                        .map_err(|error| Error::Internal(format!("{error:?}")))?,
+                ),
                 None => weight.trainable.then(|| vec![0.0; weight.values.len()]),
             };
             if let Some(regularizer) = weight.regularizer {
@@ -254,13 +276,21 @@ impl Network {
             }
             all.push(gradient);
         }
-        Ok(Trained { loss, predicted, gradients: all, updates: std::mem::take(&mut pass.updates) })
+        Ok(Trained {
+            loss,
+            predicted,
+            gradients: all,
+            updates: std::mem::take(&mut pass.updates),
+        })
     }
 
     /// The sum of all penalties on weights.
     #[must_use]
     pub fn weight_penalty(&self) -> f64 {
-        let penalty = |w: &Weight| w.regularizer.map_or(0.0, |regularizer| weight::penalty(regularizer, &w.values));
+        let penalty = |w: &Weight| {
+            w.regularizer
+                .map_or(0.0, |regularizer| weight::penalty(regularizer, &w.values))
+        };
         self.weights.iter().map(penalty).sum()
     }
 
@@ -289,9 +319,14 @@ impl Network {
     fn input(&self, x: Vec<f32>) -> Result<DispatchTensor> {
         let row: usize = self.input_shape.iter().product();
         if row == 0 || x.len() % row != 0 {
-            return Err(Error::Internal(format!("{} values are no whole number of rows of {row}", x.len())));
+            return Err(Error::Internal(format!(
+                "{} values are no whole number of rows of {row}",
+                x.len()
+            )));
         }
-        let shape: Vec<usize> = std::iter::once(x.len() / row).chain(self.input_shape.iter().copied()).collect();
+        let shape: Vec<usize> = std::iter::once(x.len() / row)
+            .chain(self.input_shape.iter().copied())
+            .collect();
         Ok(tensor(x, &shape, &self.device))
     }
 
@@ -339,7 +374,10 @@ impl Network {
             let flow = stage.layer.forward(&inputs, &weights[stage.weights.clone()], pass)?;
             watch(stage, &flow);
             if let Some(regularizer) = stage.activity {
-                penalties.push(operation::apply(Arc::new(ActivityKernel(regularizer)), vec![flow.tensor.clone()])?);
+                penalties.push(operation::apply(
+                    Arc::new(ActivityKernel(regularizer)),
+                    vec![flow.tensor.clone()],
+                )?);
             }
             flows.push(Some(flow));
         }

@@ -3,7 +3,10 @@
 //! A [`Kernel`] sees its inputs as plain slices and brings its own backward. [`apply`] runs it on Burn tensors: on a plain device it
 //! computes only; on an autodiff device it leaves one entry on the tape, whatever the kernel does inside (a whole LSTM sequence is
 //! one entry).
-#![cfg_attr(feature = "ndarray", expect(deprecated, reason = "burn-ndarray is deprecated upstream in favour of flex"))]
+#![cfg_attr(
+    feature = "ndarray",
+    expect(deprecated, reason = "burn-ndarray is deprecated upstream in favour of flex")
+)]
 
 use std::any::Any;
 use std::borrow::Cow;
@@ -70,13 +73,21 @@ impl Output {
     /// A result whose backward needs nothing but the inputs.
     #[must_use]
     pub fn new(values: Vec<f32>, shape: Vec<usize>) -> Self {
-        Self { values, shape, saved: Arc::new(()) }
+        Self {
+            values,
+            shape,
+            saved: Arc::new(()),
+        }
     }
 
     /// A result that keeps something for the backward.
     #[must_use]
     pub fn saving<S: Any + Send + Sync>(values: Vec<f32>, shape: Vec<usize>, saved: S) -> Self {
-        Self { values, shape, saved: Arc::new(saved) }
+        Self {
+            values,
+            shape,
+            saved: Arc::new(saved),
+        }
     }
 }
 
@@ -177,7 +188,11 @@ fn forward<B: Host>(kernel: &dyn Kernel, inputs: &[&FloatTensor<B>], save: bool)
     let device = inputs[0].device();
     let shapes: Vec<_> = inputs.iter().map(|input| shape_of::<B>(input)).collect();
     let values: Vec<Cow<'_, [f32]>> = inputs.iter().map(|input| B::values(input)).collect();
-    let views: Vec<_> = values.iter().zip(&shapes).map(|(values, shape)| View { values, shape }).collect();
+    let views: Vec<_> = values
+        .iter()
+        .zip(&shapes)
+        .map(|(values, shape)| View { values, shape })
+        .collect();
     let output = kernel.forward(&views, save).unwrap_or_else(|error| {
         fail(error);
         Output::new(Vec::new(), vec![0])
@@ -202,11 +217,16 @@ fn taped<B: Host, C: CheckpointStrategy, const N: usize>(
     match (KernelBackward::<N>).prepare::<C>(nodes).compute_bound().stateful() {
         OpsKind::Tracked(prepared) => {
             let (output, saved) = forward::<B>(kernel.as_ref(), &inputs.each_ref(), true);
-            prepared.finish(Step { kernel, inputs: inputs.into(), saved }, output)
+            prepared.finish(
+                Step {
+                    kernel,
+                    inputs: inputs.into(),
+                    saved,
+                },
+                output,
+            )
         }
-        OpsKind::UnTracked(prepared) => {
-            prepared.finish(forward::<B>(kernel.as_ref(), &inputs.each_ref(), false).0)
-        }
+        OpsKind::UnTracked(prepared) => prepared.finish(forward::<B>(kernel.as_ref(), &inputs.each_ref(), false).0),
     }
 }
 
@@ -225,15 +245,28 @@ impl<B: Host, const N: usize> Backward<B, N> for KernelBackward<N> {
             let step = &ops.state;
             let shapes: Vec<_> = step.inputs.iter().map(shape_of::<B>).collect();
             let values: Vec<_> = step.inputs.iter().map(B::values).collect();
-            let views: Vec<_> = values.iter().zip(&shapes).map(|(values, shape)| View { values, shape }).collect();
+            let views: Vec<_> = values
+                .iter()
+                .zip(&shapes)
+                .map(|(values, shape)| View { values, shape })
+                .collect();
             let dy_shape = shape_of::<B>(&dy);
             let dy_values = B::values(&dy);
-            let dy = View { values: &dy_values, shape: &dy_shape };
-            step.kernel.backward(&views, &step.saved, dy, &needs).unwrap_or_else(|error| {
-                fail(error);
-                // The tape goes on with zeros; nobody will look at what comes of them.
-                values.iter().zip(&needs).map(|(values, &need)| need.then(|| vec![0.0; values.len()])).collect()
-            })
+            let dy = View {
+                values: &dy_values,
+                shape: &dy_shape,
+            };
+            step.kernel
+                .backward(&views, &step.saved, dy, &needs)
+                .unwrap_or_else(|error| {
+                    fail(error);
+                    // The tape goes on with zeros; nobody will look at what comes of them.
+                    values
+                        .iter()
+                        .zip(&needs)
+                        .map(|(values, &need)| need.then(|| vec![0.0; values.len()]))
+                        .collect()
+                })
         };
         for ((parent, input), gradient) in ops.parents.into_iter().zip(&ops.state.inputs).zip(gradients) {
             if let (Some(parent), Some(gradient)) = (parent, gradient) {
@@ -255,5 +288,7 @@ pub fn values(tensor: &DispatchTensor) -> Vec<f32> {
 /// # Errors
 /// When it is of another type, which it never is.
 pub fn saved_as<S: Any>(saved: &Saved) -> Result<&S> {
-    saved.downcast_ref().ok_or_else(|| Error::Internal("a kernel's backward found what another saved".into()))
+    saved
+        .downcast_ref()
+        .ok_or_else(|| Error::Internal("a kernel's backward found what another saved".into()))
 }

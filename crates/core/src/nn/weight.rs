@@ -45,10 +45,17 @@ pub fn constrain(constraint: &Constraint, shape: &[usize], values: &mut [f32]) {
     match constraint {
         Constraint::NonNeg => values.iter_mut().for_each(|w| *w = w.max(0.0)),
         Constraint::MaxNorm { max_value, axis } => {
-            scale_by_norm(shape, axis, values, |norm| norm.clamp(0.0, max_value.get()) / (EPSILON + norm));
+            scale_by_norm(shape, axis, values, |norm| {
+                norm.clamp(0.0, max_value.get()) / (EPSILON + norm)
+            });
         }
         Constraint::UnitNorm { axis } => scale_by_norm(shape, axis, values, |norm| 1.0 / (EPSILON + norm)),
-        Constraint::MinMaxNorm { min_value, max_value, rate, axis } => {
+        Constraint::MinMaxNorm {
+            min_value,
+            max_value,
+            rate,
+            axis,
+        } => {
             let rate = rate.get();
             scale_by_norm(shape, axis, values, |norm| {
                 // Not `clamp`: a minimum above the maximum must not panic; Keras then takes the minimum.
@@ -62,7 +69,9 @@ pub fn constrain(constraint: &Constraint, shape: &[usize], values: &mut [f32]) {
 /// Multiplies each vector along `axes` by `factor` of its Euclidean norm.
 fn scale_by_norm(shape: &[usize], axes: &Axes, values: &mut [f32], factor: impl Fn(f64) -> f64) {
     let rank = shape.len() as i64;
-    let along: Vec<bool> = (0..rank).map(|axis| axes.as_slice().iter().any(|&a| a == axis || a + rank == axis)).collect();
+    let along: Vec<bool> = (0..rank)
+        .map(|axis| axes.as_slice().iter().any(|&a| a == axis || a + rank == axis))
+        .collect();
     // The vector that a value belongs to is numbered by its indices on the other axes.
     let vector = |index: usize| {
         let (mut rest, mut number, mut stride) = (index, 0, 1);
@@ -75,7 +84,12 @@ fn scale_by_norm(shape: &[usize], axes: &Axes, values: &mut [f32], factor: impl 
         }
         number
     };
-    let vectors: usize = shape.iter().zip(&along).filter(|(_, along)| !**along).map(|(size, _)| size).product();
+    let vectors: usize = shape
+        .iter()
+        .zip(&along)
+        .filter(|(_, along)| !**along)
+        .map(|(size, _)| size)
+        .product();
     let mut squares = vec![0.0; vectors];
     for (index, &w) in values.iter().enumerate() {
         squares[vector(index)] += f64::from(w).powi(2);
@@ -92,19 +106,35 @@ mod tests {
     use crate::keras::field::Number;
 
     fn close(values: &[f32], expected: &[f32]) {
-        assert!(values.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-6), "{values:?} is not {expected:?}");
+        assert!(
+            values.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-6),
+            "{values:?} is not {expected:?}"
+        );
     }
 
     #[test]
     fn norms_are_taken_along_the_constraint_s_axis() {
         let mut values = [3.0, 0.3, 4.0, 0.4];
-        constrain(&Constraint::MaxNorm { max_value: Number::Int(1), axis: Axes::One(0) }, &[2, 2], &mut values);
+        constrain(
+            &Constraint::MaxNorm {
+                max_value: Number::Int(1),
+                axis: Axes::One(0),
+            },
+            &[2, 2],
+            &mut values,
+        );
         close(&values, &[0.6, 0.3, 0.8, 0.4]);
         let mut values = [3.0, 4.0, 0.3, 0.4];
         constrain(&Constraint::UnitNorm { axis: Axes::One(-1) }, &[2, 2], &mut values);
         close(&values, &[0.6, 0.8, 0.6, 0.8]);
         let mut values = [3.0, 4.0, 0.0, 12.0];
-        constrain(&Constraint::UnitNorm { axis: Axes::Many(vec![0, 1]) }, &[2, 2], &mut values);
+        constrain(
+            &Constraint::UnitNorm {
+                axis: Axes::Many(vec![0, 1]),
+            },
+            &[2, 2],
+            &mut values,
+        );
         close(&values, &[3.0 / 13.0, 4.0 / 13.0, 0.0, 12.0 / 13.0]);
     }
 

@@ -7,3 +7,5 @@ pub mod keras_train_and_eval;
 pub mod ml_visualization_ex;
 #[cfg(feature = "engine")]
 pub mod model_prediction;
+#[cfg(feature = "engine")]
+mod prediction;

@@ -85,7 +85,10 @@ pub fn fit(
     let mut updater = Updater::new(plan.optimizer.clone(), &lengths);
     let mut callbacks = Callbacks::new(&plan.callbacks);
     let mut metrics = Metrics::new(plan, network);
-    let mut history = History { epochs: Vec::new(), stopped: None };
+    let mut history = History {
+        epochs: Vec::new(),
+        stopped: None,
+    };
     let mut kept: Option<Vec<Vec<f32>>> = None;
     let mut step = 0_u64;
     for epoch in 0..plan.epochs {
@@ -93,7 +96,9 @@ pub fn fit(
         let learning_rate = updater.learning_rate();
         let order = random::permutation(training.len(), &mut plan.seed.stream(Stream::Shuffle(epoch)));
         let order: Vec<usize> = order.into_iter().map(|i| training[i]).collect();
-        let batches = order.chunks(plan.batch_size).take(plan.steps_per_epoch.unwrap_or(usize::MAX));
+        let batches = order
+            .chunks(plan.batch_size)
+            .take(plan.steps_per_epoch.unwrap_or(usize::MAX));
         for (batch, rows) in batches.enumerate() {
             let (x, truth) = samples.gather(rows);
             let mut pass = Pass::training(plan.seed, step);
@@ -115,9 +120,19 @@ pub fn fit(
             evaluate(network, plan, samples, rows, &mut metrics)?;
             values.extend(metrics.take("val_"));
         }
-        let log = EpochLog { epoch, duration: started.elapsed(), values, learning_rate };
+        let log = EpochLog {
+            epoch,
+            duration: started.elapsed(),
+            values,
+            learning_rate,
+        };
         on_epoch(&log);
-        let value = |name: &str| log.values.iter().find(|(known, _)| known == name).map(|(_, value)| *value);
+        let value = |name: &str| {
+            log.values
+                .iter()
+                .find(|(known, _)| known == name)
+                .map(|(_, value)| *value)
+        };
         let decisions = callbacks.epoch_end(epoch, value, learning_rate);
         history.epochs.push(log);
         for decision in decisions {
@@ -149,20 +164,20 @@ pub fn fit(
 /// When the engine fails.
 pub fn judge(network: &Network, plan: &FitPlan, samples: &Samples, rows: &[usize]) -> Result<Vec<(String, f64)>> {
     let mut metrics = Metrics::new(plan, network);
-    let all = FitPlan { validation_steps: None, ..plan.clone() };
+    let all = FitPlan {
+        validation_steps: None,
+        ..plan.clone()
+    };
     evaluate(network, &all, samples, rows, &mut metrics)?;
     Ok(metrics.take(""))
 }
 
-fn evaluate(
-    network: &Network,
-    plan: &FitPlan,
-    samples: &Samples,
-    rows: &[usize],
-    metrics: &mut Metrics,
-) -> Result<()> {
+fn evaluate(network: &Network, plan: &FitPlan, samples: &Samples, rows: &[usize], metrics: &mut Metrics) -> Result<()> {
     let penalty = network.weight_penalty();
-    for rows in rows.chunks(plan.batch_size).take(plan.validation_steps.unwrap_or(usize::MAX)) {
+    for rows in rows
+        .chunks(plan.batch_size)
+        .take(plan.validation_steps.unwrap_or(usize::MAX))
+    {
         let (x, truth) = samples.gather(rows);
         let (loss, predicted) = network.evaluate(x, &truth, plan.loss)?;
         metrics.add(loss + penalty, &truth, &predicted);
@@ -217,8 +232,17 @@ struct Metrics {
 impl Metrics {
     fn new(plan: &FitPlan, network: &Network) -> Self {
         let width = network.output_width();
-        let metrics = plan.metrics.iter().map(|metric| RunningMetric::new(metric, plan.loss, width)).collect();
-        Self { width, loss: 0.0, rows: 0, metrics }
+        let metrics = plan
+            .metrics
+            .iter()
+            .map(|metric| RunningMetric::new(metric, plan.loss, width))
+            .collect();
+        Self {
+            width,
+            loss: 0.0,
+            rows: 0,
+            metrics,
+        }
     }
 
     fn add(&mut self, loss: f64, truth: &[f32], predicted: &[f32]) {
@@ -235,7 +259,11 @@ impl Metrics {
         (self.loss, self.rows) = (0.0, 0);
         let named = |name: &str, value: f64| (format!("{prefix}{name}"), value);
         std::iter::once(named("loss", loss))
-            .chain(self.metrics.iter_mut().map(|metric| named(metric.name(), metric.take())))
+            .chain(
+                self.metrics
+                    .iter_mut()
+                    .map(|metric| named(metric.name(), metric.take())),
+            )
             .collect()
     }
 }

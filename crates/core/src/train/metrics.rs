@@ -17,7 +17,12 @@ impl RunningMetric {
     /// The metric before the first batch. `loss` and `width`, the size of the output's last axis, decide what `acc` stands for.
     #[must_use]
     pub fn new(metric: &Metric, loss: Loss, width: usize) -> Self {
-        Self { name: metric.name(), kind: metric.kind().resolve(loss, width), sum: 0.0, rows: 0 }
+        Self {
+            name: metric.name(),
+            kind: metric.kind().resolve(loss, width),
+            sum: 0.0,
+            rows: 0,
+        }
     }
 
     /// The name it is reported by.
@@ -47,7 +52,14 @@ impl RunningMetric {
 fn mean(kind: MetricKind, truth: &[f32], predicted: &[f32], width: usize) -> f64 {
     let rows = predicted.len() / width;
     let truth_width = truth.len() / rows;
-    let pairs = || (0..rows).map(|row| (&truth[row * truth_width..][..truth_width], &predicted[row * width..][..width]));
+    let pairs = || {
+        (0..rows).map(|row| {
+            (
+                &truth[row * truth_width..][..truth_width],
+                &predicted[row * width..][..width],
+            )
+        })
+    };
     let share = |hit: &dyn Fn(&[f32], &[f32]) -> f64| pairs().map(|(t, p)| hit(t, p)).sum::<f64>() / rows as f64;
     let loss = |loss| {
         // A single class index a row stands against each of the row's outputs.
@@ -62,7 +74,10 @@ fn mean(kind: MetricKind, truth: &[f32], predicted: &[f32], width: usize) -> f64
     };
     match kind {
         MetricKind::Accuracy | MetricKind::BinaryAccuracy => share(&|t, p| {
-            let hits = p.iter().enumerate().filter(|&(i, &p)| t[i.min(t.len() - 1)] == f32::from(u8::from(p > 0.5)));
+            let hits = p
+                .iter()
+                .enumerate()
+                .filter(|&(i, &p)| t[i.min(t.len() - 1)] == f32::from(u8::from(p > 0.5)));
             hits.count() as f64 / p.len() as f64
         }),
         MetricKind::CategoricalAccuracy => share(&|t, p| f64::from(u8::from(largest(t) == largest(p)))),
@@ -108,7 +123,13 @@ mod tests {
         let one_hot = [1.0, 0.0, 0.0, 1.0, 0.0, 1.0];
         let softmax = [0.6, 0.4, 0.7, 0.3, 0.1, 0.9];
         assert!((value("acc", Loss::CategoricalCrossentropy, &one_hot, &softmax, 2) - 2.0 / 3.0).abs() < 1e-12);
-        let sparse = value("acc", Loss::SparseCategoricalCrossentropy, &[0.0, 1.0, 1.0], &softmax, 2);
+        let sparse = value(
+            "acc",
+            Loss::SparseCategoricalCrossentropy,
+            &[0.0, 1.0, 1.0],
+            &softmax,
+            2,
+        );
         assert!((sparse - 2.0 / 3.0).abs() < 1e-12);
     }
 

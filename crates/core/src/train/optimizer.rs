@@ -29,7 +29,10 @@ impl Updater {
         let fills: &[f32] = match optimizer.rule {
             Rule::Sgd { momentum, .. } if momentum == 0.0 => &[],
             Rule::Sgd { .. } => &[0.0],
-            Rule::Adagrad { initial_accumulator_value, .. } => &[initial_accumulator_value as f32],
+            Rule::Adagrad {
+                initial_accumulator_value,
+                ..
+            } => &[initial_accumulator_value as f32],
             Rule::RmsProp { momentum, centered, .. } if momentum == 0.0 && !centered => &[0.0],
             Rule::RmsProp { .. } | Rule::Adam { amsgrad: true, .. } => &[0.0; 3],
             Rule::Adam { .. } | Rule::Adadelta { .. } | Rule::Adamax { .. } | Rule::Nadam { .. } => &[0.0; 2],
@@ -38,11 +41,21 @@ impl Updater {
             .iter()
             .map(|&length| {
                 let mut slots = Slots::default();
-                slots.0.iter_mut().zip(fills).for_each(|(slot, &fill)| *slot = vec![fill; length]);
+                slots
+                    .0
+                    .iter_mut()
+                    .zip(fills)
+                    .for_each(|(slot, &fill)| *slot = vec![fill; length]);
                 slots
             })
             .collect();
-        Self { learning_rate: optimizer.learning_rate as f32, optimizer, step: 0, momentum_schedule: 1.0, slots }
+        Self {
+            learning_rate: optimizer.learning_rate as f32,
+            optimizer,
+            step: 0,
+            momentum_schedule: 1.0,
+            slots,
+        }
     }
 
     /// The present rate, before decay.
@@ -68,7 +81,12 @@ impl Updater {
                 lr *= (1.0 - beta_2.powf(t)).sqrt() / (1.0 - beta_1.powf(t));
             }
             Rule::Adamax { beta_1, .. } => lr /= 1.0 - beta_1.powf(t),
-            Rule::Nadam { beta_1, beta_2, schedule_decay, .. } => {
+            Rule::Nadam {
+                beta_1,
+                beta_2,
+                schedule_decay,
+                ..
+            } => {
                 let momentum = |t: f64| beta_1 * (1.0 - 0.5 * 0.96_f64.powf(t * schedule_decay));
                 let (now, next) = (momentum(t), momentum(t + 1.0));
                 self.momentum_schedule *= now;
@@ -81,7 +99,11 @@ impl Updater {
             _ => {}
         }
         self.step += 1;
-        Step { updater: self, rate: lr as f32, nadam }
+        Step {
+            updater: self,
+            rate: lr as f32,
+            nadam,
+        }
     }
 }
 
@@ -116,17 +138,31 @@ impl Step<'_> {
                 let momentum = momentum as f32;
                 each2(w, g, a, |w, g, velocity| {
                     *velocity = momentum * *velocity - lr * g;
-                    *w += if nesterov { momentum * *velocity - lr * g } else { *velocity };
+                    *w += if nesterov {
+                        momentum * *velocity - lr * g
+                    } else {
+                        *velocity
+                    };
                 });
             }
-            Rule::RmsProp { rho, epsilon, momentum: 0.0, centered: false } => {
+            Rule::RmsProp {
+                rho,
+                epsilon,
+                momentum: 0.0,
+                centered: false,
+            } => {
                 let (rho, epsilon) = (rho as f32, epsilon as f32);
                 each2(w, g, a, |w, g, square| {
                     *square = rho * *square + (1.0 - rho) * g * g;
                     *w -= lr * g / (square.sqrt() + epsilon);
                 });
             }
-            Rule::RmsProp { rho, epsilon, momentum, centered } => {
+            Rule::RmsProp {
+                rho,
+                epsilon,
+                momentum,
+                centered,
+            } => {
                 let (rho, epsilon, momentum) = (rho as f32, epsilon as f32, momentum as f32);
                 each4(w, g, a, b, c, |w, g, square, mean, velocity| {
                     *square = rho * *square + (1.0 - rho) * g * g;
@@ -159,7 +195,12 @@ impl Step<'_> {
                     *steps = rho * *steps + (1.0 - rho) * update * update;
                 });
             }
-            Rule::Adam { beta_1, beta_2, epsilon, amsgrad } => {
+            Rule::Adam {
+                beta_1,
+                beta_2,
+                epsilon,
+                amsgrad,
+            } => {
                 let (b1, b2, epsilon) = (beta_1 as f32, beta_2 as f32, epsilon as f32);
                 if amsgrad {
                     each4(w, g, a, b, c, |w, g, mean, square, largest| {
@@ -176,7 +217,11 @@ impl Step<'_> {
                     });
                 }
             }
-            Rule::Adamax { beta_1, beta_2, epsilon } => {
+            Rule::Adamax {
+                beta_1,
+                beta_2,
+                epsilon,
+            } => {
                 let (b1, b2, epsilon) = (beta_1 as f32, beta_2 as f32, epsilon as f32);
                 each3(w, g, a, b, |w, g, mean, norm| {
                     *mean = b1 * *mean + (1.0 - b1) * g;
@@ -184,7 +229,12 @@ impl Step<'_> {
                     *w -= lr * *mean / (*norm + epsilon);
                 });
             }
-            Rule::Nadam { beta_1, beta_2, epsilon, .. } => {
+            Rule::Nadam {
+                beta_1,
+                beta_2,
+                epsilon,
+                ..
+            } => {
                 let (b1, b2, epsilon) = (beta_1 as f32, beta_2 as f32, epsilon as f32);
                 let factor = self.nadam;
                 each3(w, g, a, b, |w, g, mean, square| {
@@ -201,7 +251,12 @@ impl Step<'_> {
 /// Scales all gradients down so that their common norm is `clipnorm` at the most, and cuts each component to `clipvalue`.
 fn clip(optimizer: &Optimizer, gradients: &mut [Option<Vec<f32>>]) {
     if let Some(limit) = optimizer.clipnorm {
-        let square: f64 = gradients.iter().flatten().flatten().map(|&g| f64::from(g).powi(2)).sum();
+        let square: f64 = gradients
+            .iter()
+            .flatten()
+            .flatten()
+            .map(|&g| f64::from(g).powi(2))
+            .sum();
         let norm = square.sqrt();
         if norm > limit {
             let scale = (limit / norm) as f32;
@@ -210,7 +265,11 @@ fn clip(optimizer: &Optimizer, gradients: &mut [Option<Vec<f32>>]) {
     }
     if let Some(limit) = optimizer.clipvalue {
         let limit = limit as f32;
-        gradients.iter_mut().flatten().flatten().for_each(|g| *g = g.clamp(-limit, limit));
+        gradients
+            .iter_mut()
+            .flatten()
+            .flatten()
+            .for_each(|g| *g = g.clamp(-limit, limit));
     }
 }
 
@@ -228,9 +287,17 @@ fn each2(w: &mut [f32], g: &[f32], a: &mut [f32], f: impl Fn(&mut f32, f32, &mut
 }
 
 fn each3(w: &mut [f32], g: &[f32], a: &mut [f32], b: &mut [f32], f: impl Fn(&mut f32, f32, &mut f32, &mut f32) + Sync) {
-    w.par_chunks_mut(CHUNK).zip(g.par_chunks(CHUNK)).zip(a.par_chunks_mut(CHUNK)).zip(b.par_chunks_mut(CHUNK)).for_each(
-        |(((w, g), a), b)| w.iter_mut().zip(g).zip(a).zip(b).for_each(|(((w, &g), a), b)| f(w, g, a, b)),
-    );
+    w.par_chunks_mut(CHUNK)
+        .zip(g.par_chunks(CHUNK))
+        .zip(a.par_chunks_mut(CHUNK))
+        .zip(b.par_chunks_mut(CHUNK))
+        .for_each(|(((w, g), a), b)| {
+            w.iter_mut()
+                .zip(g)
+                .zip(a)
+                .zip(b)
+                .for_each(|(((w, &g), a), b)| f(w, g, a, b))
+        });
 }
 
 fn each4(
@@ -242,7 +309,10 @@ fn each4(
     f: impl Fn(&mut f32, f32, &mut f32, &mut f32, &mut f32) + Sync,
 ) {
     let chunks = w.par_chunks_mut(CHUNK).zip(g.par_chunks(CHUNK));
-    let slots = a.par_chunks_mut(CHUNK).zip(b.par_chunks_mut(CHUNK)).zip(c.par_chunks_mut(CHUNK));
+    let slots = a
+        .par_chunks_mut(CHUNK)
+        .zip(b.par_chunks_mut(CHUNK))
+        .zip(c.par_chunks_mut(CHUNK));
     chunks.zip(slots).for_each(|((w, g), ((a, b), c))| {
         for ((((w, &g), a), b), c) in w.iter_mut().zip(g).zip(a).zip(b).zip(c) {
             f(w, g, a, b, c);

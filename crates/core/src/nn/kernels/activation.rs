@@ -14,7 +14,13 @@ pub fn forward(activation: Activation, values: &mut [f32], width: usize) {
         Activation::Linear => {}
         Activation::Softmax => values.chunks_exact_mut(width.max(1)).for_each(softmax),
         Activation::Elu => each(values, elu),
-        Activation::Selu => each(values, |x| if x > 0.0 { SELU_SCALE * x } else { SELU_SCALE * SELU_ALPHA * x.exp_m1() }),
+        Activation::Selu => each(values, |x| {
+            if x > 0.0 {
+                SELU_SCALE * x
+            } else {
+                SELU_SCALE * SELU_ALPHA * x.exp_m1()
+            }
+        }),
         Activation::Softplus => each(values, softplus),
         Activation::Softsign => each(values, |x| x / (1.0 + x.abs())),
         Activation::Relu => each(values, |x| if x > 0.0 { x } else { 0.0 * x }),
@@ -40,11 +46,20 @@ pub fn backward(activation: Activation, y: &[f32], dy: &mut [f32], width: usize)
             }
         }
         Activation::Elu => each(y, dy, |y| if y > 0.0 { 1.0 } else { y + 1.0 }),
-        Activation::Selu => each(y, dy, |y| if y > 0.0 { SELU_SCALE } else { y + SELU_SCALE * SELU_ALPHA }),
+        Activation::Selu => each(y, dy, |y| {
+            if y > 0.0 {
+                SELU_SCALE
+            } else {
+                y + SELU_SCALE * SELU_ALPHA
+            }
+        }),
         Activation::Softplus => each(y, dy, |y| -(-y).exp_m1()),
         Activation::Softsign => each(y, dy, |y| (1.0 - y.abs()).powi(2)),
         // A product with zero would let an infinite gradient through as NaN; a select does not.
-        Activation::Relu => dy.iter_mut().zip(y).for_each(|(dy, &y)| *dy = if y > 0.0 { *dy } else { 0.0 }),
+        Activation::Relu => dy
+            .iter_mut()
+            .zip(y)
+            .for_each(|(dy, &y)| *dy = if y > 0.0 { *dy } else { 0.0 }),
         Activation::Tanh => each(y, dy, |y| 1.0 - y * y),
         Activation::Sigmoid => each(y, dy, |y| y * (1.0 - y)),
         Activation::HardSigmoid => each(y, dy, |y| if y > 0.0 && y < 1.0 { 0.2 } else { 0.0 }),
@@ -90,20 +105,41 @@ mod tests {
         let cases: [(Activation, [f32; 5]); 10] = [
             (Activation::Linear, x),
             (Activation::Elu, [-0.864_664_7, -0.393_469_34, 0.0, 0.5, 3.0]),
-            (Activation::Selu, [-1.520_166_6, -0.691_758_16, 0.0, 0.525_350_5, 3.152_103]),
-            (Activation::Softplus, [0.126_928_01, 0.474_077, 0.693_147_2, 0.974_077, 3.048_587_3]),
-            (Activation::Softsign, [-0.666_666_7, -0.333_333_34, 0.0, 0.333_333_34, 0.75]),
+            (
+                Activation::Selu,
+                [-1.520_166_6, -0.691_758_16, 0.0, 0.525_350_5, 3.152_103],
+            ),
+            (
+                Activation::Softplus,
+                [0.126_928_01, 0.474_077, 0.693_147_2, 0.974_077, 3.048_587_3],
+            ),
+            (
+                Activation::Softsign,
+                [-0.666_666_7, -0.333_333_34, 0.0, 0.333_333_34, 0.75],
+            ),
             (Activation::Relu, [0.0, 0.0, 0.0, 0.5, 3.0]),
-            (Activation::Tanh, [-0.964_027_6, -0.462_117_17, 0.0, 0.462_117_17, 0.995_054_8]),
-            (Activation::Sigmoid, [0.119_202_92, 0.377_540_68, 0.5, 0.622_459_35, 0.952_574_1]),
+            (
+                Activation::Tanh,
+                [-0.964_027_6, -0.462_117_17, 0.0, 0.462_117_17, 0.995_054_8],
+            ),
+            (
+                Activation::Sigmoid,
+                [0.119_202_92, 0.377_540_68, 0.5, 0.622_459_35, 0.952_574_1],
+            ),
             (Activation::HardSigmoid, [0.1, 0.4, 0.5, 0.6, 1.0]),
-            (Activation::Exponential, [0.135_335_28, 0.606_530_67, 1.0, 1.648_721_3, 20.085_537]),
+            (
+                Activation::Exponential,
+                [0.135_335_28, 0.606_530_67, 1.0, 1.648_721_3, 20.085_537],
+            ),
         ];
         for (activation, expected) in cases {
             let mut y = x;
             forward(activation, &mut y, 5);
             for (y, expected) in y.iter().zip(expected) {
-                assert!((y - expected).abs() <= 2e-6 * expected.abs().max(1.0), "{activation:?}: {y} is not {expected}");
+                assert!(
+                    (y - expected).abs() <= 2e-6 * expected.abs().max(1.0),
+                    "{activation:?}: {y} is not {expected}"
+                );
             }
         }
     }
@@ -119,7 +155,10 @@ mod tests {
     fn derivatives_agree_with_finite_differences() {
         let x = [-2.3_f32, -0.4, 0.3, 0.9, 1.7, -1.1];
         let dy = [0.7_f32, -1.3, 0.2, 1.1, -0.6, 0.5];
-        for activation in Activation::NAMES.iter().map(|name| Activation::from_name(name).expect("a known name")) {
+        for activation in Activation::NAMES
+            .iter()
+            .map(|name| Activation::from_name(name).expect("a known name"))
+        {
             let loss = |x: &[f32]| {
                 let mut y = x.to_vec();
                 forward(activation, &mut y, 3);
@@ -134,7 +173,12 @@ mod tests {
                 up[i] += 1e-2;
                 down[i] -= 1e-2;
                 let expected = (loss(&up) - loss(&down)) / 2e-2;
-                assert!((f64::from(dx[i]) - expected).abs() < 2e-3, "{activation:?} at {}: {} is not {expected}", x[i], dx[i]);
+                assert!(
+                    (f64::from(dx[i]) - expected).abs() < 2e-3,
+                    "{activation:?} at {}: {} is not {expected}",
+                    x[i],
+                    dx[i]
+                );
             }
         }
     }

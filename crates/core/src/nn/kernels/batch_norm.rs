@@ -52,9 +52,15 @@ const BLOCK: usize = 1 << 14;
 #[must_use]
 pub fn moments(x: &[f32], axes: Axes) -> (Vec<f32>, Vec<f32>) {
     let count = axes.count().max(1) as f64;
-    let mean: Vec<f64> = sums(x.len(), axes, |i, _| f64::from(x[i])).iter().map(|sum| sum / count).collect();
+    let mean: Vec<f64> = sums(x.len(), axes, |i, _| f64::from(x[i]))
+        .iter()
+        .map(|sum| sum / count)
+        .collect();
     let squares = sums(x.len(), axes, |i, c| (f64::from(x[i]) - mean[c]).powi(2));
-    (mean.iter().map(|&u| u as f32).collect(), squares.iter().map(|sum| (sum / count) as f32).collect())
+    (
+        mean.iter().map(|&u| u as f32).collect(),
+        squares.iter().map(|sum| (sum / count) as f32).collect(),
+    )
 }
 
 /// `(x - mean) * scale * gamma + beta` with `scale = 1 / sqrt(variance + epsilon)`.
@@ -69,8 +75,9 @@ pub fn normalize(
     let factor: Vec<f32> = (0..axes.channels)
         .map(|c| gamma.map_or(1.0, |gamma| gamma[c]) / (variance[c] + epsilon).sqrt())
         .collect();
-    let shift: Vec<f32> =
-        (0..axes.channels).map(|c| beta.map_or(0.0, |beta| beta[c]) - mean[c] * factor[c]).collect();
+    let shift: Vec<f32> = (0..axes.channels)
+        .map(|c| beta.map_or(0.0, |beta| beta[c]) - mean[c] * factor[c])
+        .collect();
     map(x.len(), axes, |i, c| x[i] * factor[c] + shift[c])
 }
 
@@ -97,19 +104,31 @@ pub fn backward(
 ) -> Gradients {
     let scale: Vec<f32> = variance.iter().map(|v| 1.0 / (v + epsilon).sqrt()).collect();
     let beta = sums(x.len(), axes, |i, _| f64::from(dy[i]));
-    let dgamma = sums(x.len(), axes, |i, c| f64::from(dy[i]) * f64::from((x[i] - mean[c]) * scale[c]));
+    let dgamma = sums(x.len(), axes, |i, c| {
+        f64::from(dy[i]) * f64::from((x[i] - mean[c]) * scale[c])
+    });
     let count = axes.count().max(1) as f64;
     let averages: Vec<(f32, f32)> = beta
         .iter()
         .zip(&dgamma)
-        .map(|(beta, gamma)| if batch_statistics { ((beta / count) as f32, (gamma / count) as f32) } else { (0.0, 0.0) })
+        .map(|(beta, gamma)| {
+            if batch_statistics {
+                ((beta / count) as f32, (gamma / count) as f32)
+            } else {
+                (0.0, 0.0)
+            }
+        })
         .collect();
     let dx = map(x.len(), axes, |i, c| {
         let normalized = (x[i] - mean[c]) * scale[c];
         gamma.map_or(1.0, |gamma| gamma[c]) * scale[c] * (dy[i] - averages[c].0 - normalized * averages[c].1)
     });
     let narrow = |sums: Vec<f64>| sums.into_iter().map(|sum| sum as f32).collect();
-    Gradients { x: dx, gamma: narrow(dgamma), beta: narrow(beta) }
+    Gradients {
+        x: dx,
+        gamma: narrow(dgamma),
+        beta: narrow(beta),
+    }
 }
 
 /// Sums `f(index, channel)` a channel, block by block in order.
@@ -154,7 +173,13 @@ mod tests {
         for (shape, axis) in [(&[4, 3][..], 1), (&[2, 3, 2], 1), (&[2, 2, 3], 2)] {
             let axes = Axes::around(shape, axis);
             let (mean, variance) = moments(&X, axes);
-            let y = normalize(&X, axes, (&mean, &variance), (Some(&[2.0, 1.0, 3.0]), Some(&[0.5, 0.0, -1.0])), 0.0);
+            let y = normalize(
+                &X,
+                axes,
+                (&mean, &variance),
+                (Some(&[2.0, 1.0, 3.0]), Some(&[0.5, 0.0, -1.0])),
+                0.0,
+            );
             let (mean, variance) = moments(&y, axes);
             for c in 0..3 {
                 assert!((mean[c] - [0.5, 0.0, -1.0][c]).abs() < 1e-6);
@@ -182,7 +207,11 @@ mod tests {
                 up[i] += 1e-2;
                 down[i] -= 1e-2;
                 let expected = (loss(&up, &gamma) - loss(&down, &gamma)) / 2e-2;
-                assert!((f64::from(gradients.x[i]) - expected).abs() < 1e-3, "{} is not {expected}", gradients.x[i]);
+                assert!(
+                    (f64::from(gradients.x[i]) - expected).abs() < 1e-3,
+                    "{} is not {expected}",
+                    gradients.x[i]
+                );
             }
             for c in 0..3 {
                 let (mut up, mut down) = (gamma, gamma);

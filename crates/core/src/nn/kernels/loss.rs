@@ -25,10 +25,15 @@ impl LossFunction {
     pub fn behind(loss: Loss, closing: Option<Activation>) -> Self {
         let from_logits = matches!(
             (loss, closing),
-            (Loss::CategoricalCrossentropy | Loss::SparseCategoricalCrossentropy, Some(Activation::Softmax))
-                | (Loss::BinaryCrossentropy, Some(Activation::Sigmoid))
+            (
+                Loss::CategoricalCrossentropy | Loss::SparseCategoricalCrossentropy,
+                Some(Activation::Softmax)
+            ) | (Loss::BinaryCrossentropy, Some(Activation::Sigmoid))
         );
-        Self { loss, logits_of: closing.filter(|_| from_logits) }
+        Self {
+            loss,
+            logits_of: closing.filter(|_| from_logits),
+        }
     }
 
     /// The mean loss over the rows of `predicted` (`width` values each); `truth` has one class index a row for the sparse loss and
@@ -41,15 +46,19 @@ impl LossFunction {
         }
         let truth_width = truth.len() / rows;
         // Labels 0 and 1 become -1 and 1 for the hinge losses, when there are no others.
-        let hinge = matches!(self.loss, Loss::Hinge | Loss::SquaredHinge)
-            && truth.iter().all(|&t| t == 0.0 || t == 1.0);
+        let hinge =
+            matches!(self.loss, Loss::Hinge | Loss::SquaredHinge) && truth.iter().all(|&t| t == 0.0 || t == 1.0);
         let mut row_truth = vec![0.0; truth_width];
         let mut row_predicted = vec![0.0; width];
         let mut row_gradient = vec![0.0; width];
         let mut sum = 0.0;
         for row in 0..rows {
             for (to, &from) in row_truth.iter_mut().zip(&truth[row * truth_width..]) {
-                *to = if hinge { 2.0 * f64::from(from) - 1.0 } else { f64::from(from) };
+                *to = if hinge {
+                    2.0 * f64::from(from) - 1.0
+                } else {
+                    f64::from(from)
+                };
             }
             for (to, &from) in row_predicted.iter_mut().zip(&predicted[row * width..]) {
                 *to = f64::from(from);
@@ -75,7 +84,14 @@ impl LossFunction {
             }),
             (Loss::MeanSquaredLogarithmicError, _) => each(t, p, gradient, |t, p| {
                 let difference = p.max(EPSILON).ln_1p() - t.max(EPSILON).ln_1p();
-                (difference.powi(2), if p >= EPSILON { 2.0 * difference / (1.0 + p) } else { 0.0 })
+                (
+                    difference.powi(2),
+                    if p >= EPSILON {
+                        2.0 * difference / (1.0 + p)
+                    } else {
+                        0.0
+                    },
+                )
             }),
             (Loss::SquaredHinge, _) => each(t, p, gradient, |t, p| {
                 let margin = (1.0 - t * p).max(0.0);
@@ -89,11 +105,14 @@ impl LossFunction {
                 let x = p - t;
                 (x + softplus(-2.0 * x) - std::f64::consts::LN_2, x.tanh())
             }),
-            (Loss::Poisson, _) => {
-                each(t, p, gradient, |t, p| (p - t * (p + EPSILON).ln(), 1.0 - t / (p + EPSILON)))
-            }
+            (Loss::Poisson, _) => each(t, p, gradient, |t, p| {
+                (p - t * (p + EPSILON).ln(), 1.0 - t / (p + EPSILON))
+            }),
             (Loss::BinaryCrossentropy, Some(_)) => each(t, p, gradient, |t, z| {
-                (z.max(0.0) - z * t + (-z.abs()).exp().ln_1p(), 1.0 / (1.0 + (-z).exp()) - t)
+                (
+                    z.max(0.0) - z * t + (-z.abs()).exp().ln_1p(),
+                    1.0 / (1.0 + (-z).exp()) - t,
+                )
             }),
             (Loss::BinaryCrossentropy, None) => each(t, p, gradient, |t, p| {
                 let (q, inside) = clip(p, EPSILON, 1.0 - EPSILON);
@@ -113,7 +132,10 @@ impl LossFunction {
                 let (clipped, inside): (Vec<_>, Vec<_>) = p.iter().map(|&p| clip(p, EPSILON, 1.0 - EPSILON)).unzip();
                 let logs: Vec<f64> = clipped.iter().map(|p| p.ln()).collect();
                 let value = softmax_crossentropy(&one_hot, &logs, gradient);
-                gradient.iter_mut().zip(clipped.iter().zip(inside)).for_each(|(g, (p, inside))| *g *= inside / p);
+                gradient
+                    .iter_mut()
+                    .zip(clipped.iter().zip(inside))
+                    .for_each(|(g, (p, inside))| *g *= inside / p);
                 value
             }
             (Loss::KullbackLeiblerDivergence, _) => {
@@ -175,7 +197,11 @@ fn softmax_crossentropy(t: &[f64], z: &[f64], gradient: &mut [f64]) -> f64 {
     for ((g, &t), &z) in gradient.iter_mut().zip(t).zip(z) {
         *g = (z - log_sum).exp() * mass - t;
     }
-    t.iter().zip(z).filter(|(t, _)| **t != 0.0).map(|(t, z)| t * (log_sum - z)).sum()
+    t.iter()
+        .zip(z)
+        .filter(|(t, _)| **t != 0.0)
+        .map(|(t, z)| t * (log_sum - z))
+        .sum()
 }
 
 /// `-sum t log(clip(p / sum p))`: Keras scales the probabilities to sum to one before it takes the logarithm.
@@ -196,7 +222,11 @@ fn categorical_crossentropy(t: &[f64], p: &[f64], gradient: &mut [f64]) -> f64 {
 /// `max(0, 1 + max((1 - t) p) - sum(t p))`; ties of the maximum share the gradient, as in `TensorFlow`.
 fn categorical_hinge(t: &[f64], p: &[f64], gradient: &mut [f64]) -> f64 {
     let positive: f64 = t.iter().zip(p).map(|(t, p)| t * p).sum();
-    let negative = t.iter().zip(p).map(|(t, p)| (1.0 - t) * p).fold(f64::NEG_INFINITY, f64::max);
+    let negative = t
+        .iter()
+        .zip(p)
+        .map(|(t, p)| (1.0 - t) * p)
+        .fold(f64::NEG_INFINITY, f64::max);
     let is_largest = |t: f64, p: f64| (1.0 - t) * p == negative;
     let ties = t.iter().zip(p).filter(|(t, p)| is_largest(**t, **p)).count() as f64;
     let value = negative - positive + 1.0;
@@ -236,7 +266,11 @@ mod tests {
         for loss in Loss::ALL {
             for logits_of in [None, Some(Activation::Softmax)] {
                 let function = function(loss, logits_of);
-                let truth: &[f32] = if loss == Loss::SparseCategoricalCrossentropy { &sparse } else { &truth };
+                let truth: &[f32] = if loss == Loss::SparseCategoricalCrossentropy {
+                    &sparse
+                } else {
+                    &truth
+                };
                 let mut gradient = [0.0; 6];
                 let value = function.mean(truth, &predicted, 3, Some(&mut gradient));
                 assert!(value.is_finite());
@@ -249,7 +283,10 @@ mod tests {
                     // The percentage error divides by 1e-7 where the truth is 0.
                     let tolerance = 1e-4 * expected.abs().max(1.0);
                     let got = f64::from(gradient[i]);
-                    assert!((got - expected).abs() < tolerance, "{loss:?} {logits_of:?} at {i}: {got} is not {expected}");
+                    assert!(
+                        (got - expected).abs() < tolerance,
+                        "{loss:?} {logits_of:?} at {i}: {got} is not {expected}"
+                    );
                 }
             }
         }
@@ -258,8 +295,14 @@ mod tests {
     #[test]
     fn cross_entropies_take_logits_behind_the_activation_they_belong_to() {
         let behind = |loss, closing| LossFunction::behind(loss, closing).logits_of;
-        assert_eq!(behind(Loss::CategoricalCrossentropy, Some(Activation::Softmax)), Some(Activation::Softmax));
-        assert_eq!(behind(Loss::BinaryCrossentropy, Some(Activation::Sigmoid)), Some(Activation::Sigmoid));
+        assert_eq!(
+            behind(Loss::CategoricalCrossentropy, Some(Activation::Softmax)),
+            Some(Activation::Softmax)
+        );
+        assert_eq!(
+            behind(Loss::BinaryCrossentropy, Some(Activation::Sigmoid)),
+            Some(Activation::Sigmoid)
+        );
         assert_eq!(behind(Loss::BinaryCrossentropy, Some(Activation::Softmax)), None);
         assert_eq!(behind(Loss::MeanSquaredError, Some(Activation::Sigmoid)), None);
     }

@@ -48,12 +48,20 @@ struct ActivatedState {
 /// `kernel` with `activation` behind it.
 pub(super) fn activated(kernel: impl Kernel + 'static, activation: Activation) -> Arc<dyn Kernel> {
     let kernel: Arc<dyn Kernel> = Arc::new(kernel);
-    if activation == Activation::Linear { kernel } else { Arc::new(Activated { kernel, activation }) }
+    if activation == Activation::Linear {
+        kernel
+    } else {
+        Arc::new(Activated { kernel, activation })
+    }
 }
 
 impl Kernel for Activated {
     fn forward(&self, inputs: &[View<'_>], save: bool) -> Result<Output> {
-        let Output { mut values, shape, saved } = self.kernel.forward(inputs, save)?;
+        let Output {
+            mut values,
+            shape,
+            saved,
+        } = self.kernel.forward(inputs, save)?;
         activation::forward(self.activation, &mut values, width(&shape));
         let y = if save { values.clone() } else { Vec::new() };
         Ok(Output::saving(values, shape, ActivatedState { inner: saved, y }))
@@ -63,6 +71,14 @@ impl Kernel for Activated {
         let state = operation::saved_as::<ActivatedState>(saved)?;
         let mut dz = dy.values.to_vec();
         activation::backward(self.activation, &state.y, &mut dz, width(dy.shape));
-        self.kernel.backward(inputs, &state.inner, View { values: &dz, shape: dy.shape }, needs)
+        self.kernel.backward(
+            inputs,
+            &state.inner,
+            View {
+                values: &dz,
+                shape: dy.shape,
+            },
+            needs,
+        )
     }
 }

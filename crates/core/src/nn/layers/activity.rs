@@ -12,7 +12,10 @@ pub(in crate::nn) struct ActivityKernel(pub Regularizer);
 impl Kernel for ActivityKernel {
     fn forward(&self, inputs: &[View<'_>], _: bool) -> Result<Output> {
         let batch = inputs[0].shape[0].max(1) as f64;
-        Ok(Output::new(vec![(weight::penalty(self.0, inputs[0].values) / batch) as f32], vec![1]))
+        Ok(Output::new(
+            vec![(weight::penalty(self.0, inputs[0].values) / batch) as f32],
+            vec![1],
+        ))
     }
 
     fn backward(&self, inputs: &[View<'_>], _: &Saved, dy: View<'_>, _: &[bool]) -> Result<Gradients> {

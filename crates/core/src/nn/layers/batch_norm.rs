@@ -32,11 +32,23 @@ impl Kernel for BatchNormKernel {
     fn forward(&self, inputs: &[View<'_>], _: bool) -> Result<Output> {
         let x = inputs[0];
         let axes = Axes::around(x.shape, self.axis);
-        let statistics = self.fixed.clone().unwrap_or_else(|| batch_norm::moments(x.values, axes));
+        let statistics = self
+            .fixed
+            .clone()
+            .unwrap_or_else(|| batch_norm::moments(x.values, axes));
         let beta = self.has_beta.then(|| inputs[inputs.len() - 1].values);
         let (mean, variance) = (&statistics.0[..], &statistics.1[..]);
-        let y = batch_norm::normalize(x.values, axes, (mean, variance), (self.gamma(inputs), beta), self.epsilon);
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&statistics);
+        let y = batch_norm::normalize(
+            x.values,
+            axes,
+            (mean, variance),
+            (self.gamma(inputs), beta),
+            self.epsilon,
+        );
+        self.seen
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone_from(&statistics);
         Ok(Output::saving(y, x.shape.to_vec(), statistics))
     }
 
@@ -59,7 +71,10 @@ impl Kernel for BatchNormKernel {
         if self.has_beta {
             all.push(Some(gradients.beta));
         }
-        all.iter_mut().zip(needs).filter(|(_, needed)| !**needed).for_each(|(gradient, _)| *gradient = None);
+        all.iter_mut()
+            .zip(needs)
+            .filter(|(_, needed)| !**needed)
+            .for_each(|(gradient, _)| *gradient = None);
         Ok(all)
     }
 }
@@ -90,7 +105,10 @@ impl Layer for BatchNorm {
             fixed: (!pass.training).then(|| (moving[0].clone(), moving[1].clone())),
             seen: Arc::clone(&seen),
         };
-        let tensors = std::iter::once(&inputs[0].tensor).chain(&weights[..trained]).cloned().collect();
+        let tensors = std::iter::once(&inputs[0].tensor)
+            .chain(&weights[..trained])
+            .cloned()
+            .collect();
         let tensor = operation::apply(Arc::new(kernel), tensors)?;
         if pass.training {
             let (mean, mut variance) = std::mem::take(&mut *seen.lock().unwrap_or_else(PoisonError::into_inner));
@@ -107,6 +125,9 @@ impl Layer for BatchNorm {
                 pass.updates.push((self.first_weight + trained + index, values));
             }
         }
-        Ok(Flow { tensor, mask: inputs[0].mask.clone() })
+        Ok(Flow {
+            tensor,
+            mask: inputs[0].mask.clone(),
+        })
     }
 }

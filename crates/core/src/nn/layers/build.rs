@@ -65,7 +65,12 @@ struct Place<'a> {
 
 impl Place<'_> {
     fn title(&self) -> String {
-        format!("{} ({} '{}')", self.number, self.layer.kind.class_name(), self.layer.name)
+        format!(
+            "{} ({} '{}')",
+            self.number,
+            self.layer.kind.class_name(),
+            self.layer.name
+        )
     }
 }
 
@@ -90,12 +95,17 @@ pub(in crate::nn) fn build(model: &Model, input_shape: &[usize]) -> Result<Built
             output: known(&shapes.output, &node.layer.name)?,
         });
     }
-    let output_shape = places.last().map_or_else(|| input_shape.to_vec(), |place| place.output.clone());
+    let output_shape = places
+        .last()
+        .map_or_else(|| input_shape.to_vec(), |place| place.output.clone());
     let closing = places.last().and_then(|place| closing(&place.layer.kind));
     let mut built = Built {
         stages: Vec::with_capacity(places.len()),
         weights,
-        layers: places.iter().map(|place| (place.layer.name.clone(), place.weights.clone())).collect(),
+        layers: places
+            .iter()
+            .map(|place| (place.layer.name.clone(), place.weights.clone()))
+            .collect(),
         output_shape,
         closing,
         masked_output: false,
@@ -120,7 +130,9 @@ pub(in crate::nn) fn build(model: &Model, input_shape: &[usize]) -> Result<Built
         }
         raw_input &= matches!(place.layer.kind, LayerKind::Reshape(_) | LayerKind::Flatten(_));
         masked &= hands_mask_on(&place.layer.kind);
-        let next = places.get(index + 1).filter(|next| next.inputs == [index] || next.inputs.is_empty());
+        let next = places
+            .get(index + 1)
+            .filter(|next| next.inputs == [index] || next.inputs.is_empty());
         let (layer, span) = match next.and_then(|next| fused(place, next, index + 2 == places.len())) {
             Some(layer) => (layer, 2),
             None => (stage(place, last && built.closing.is_some())?, 1),
@@ -144,7 +156,9 @@ pub(in crate::nn) fn build(model: &Model, input_shape: &[usize]) -> Result<Built
 
 fn known(shape: &Shape, name: &str) -> Result<Vec<usize>> {
     shape.iter().copied().collect::<Option<Vec<usize>>>().ok_or_else(|| {
-        Error::Input(format!("layer '{name}': the size of its data is not known; give the model an input_shape without None"))
+        Error::Input(format!(
+            "layer '{name}': the size of its data is not known; give the model an input_shape without None"
+        ))
     })
 }
 
@@ -157,7 +171,13 @@ fn weight(layer: &str, spec: &WeightSpec) -> (Weight, Start) {
         regularizer: spec.regularizer,
         constraint: spec.constraint.clone(),
     };
-    (weight, Start { initializer: spec.initializer.clone(), ones: spec.ones.clone() })
+    (
+        weight,
+        Start {
+            initializer: spec.initializer.clone(),
+            ones: spec.ones.clone(),
+        },
+    )
 }
 
 /// The activation that a closing layer ends with, where a loss may want the logits before it. A penalty on the layer's activity sees
@@ -212,7 +232,10 @@ fn fused(first: &Place<'_>, second: &Place<'_>, second_is_last: bool) -> Option<
             let geometry = convolution(first).ok()?;
             let pool = pooling_window(second).ok()?;
             let block = ConvBlock::new(geometry, pool)?;
-            let kernel = ConvBlockKernel { block, output: second.output.clone() };
+            let kernel = ConvBlockKernel {
+                block,
+                output: second.output.clone(),
+            };
             Some(simple(Arc::new(kernel), DataFormat::ChannelsLast, false))
         }
         (LayerKind::Embedding(embedding), _) if embedding.activity_regularizer.is_none() && !second_is_last => {
@@ -220,15 +243,23 @@ fn fused(first: &Place<'_>, second: &Place<'_>, second_is_last: bool) -> Option<
             if first.input.len() != 1 {
                 return None;
             }
-            let embedding = Embedding { mask_zero: embedding.mask_zero };
-            Some(Box::new(Recurrent::of(layer, &second.layer.kind, second.number, true)?.behind(embedding)))
+            let embedding = Embedding {
+                mask_zero: embedding.mask_zero,
+            };
+            Some(Box::new(
+                Recurrent::of(layer, &second.layer.kind, second.number, true)?.behind(embedding),
+            ))
         }
         _ => None,
     }
 }
 
 fn simple(kernel: Arc<dyn Kernel>, data_format: DataFormat, keeps_mask: bool) -> Box<dyn Layer> {
-    Box::new(Simple { kernel, channels_first: data_format == DataFormat::ChannelsFirst, keeps_mask })
+    Box::new(Simple {
+        kernel,
+        channels_first: data_format == DataFormat::ChannelsFirst,
+        keeps_mask,
+    })
 }
 
 /// The stage of one layer; `open` leaves its activation out.
@@ -251,13 +282,20 @@ fn stage(place: &Place<'_>, open: bool) -> Result<Box<dyn Layer>> {
             output: place.output.clone(),
             channels_first: layer.data_format == DataFormat::ChannelsFirst,
         }),
-        LayerKind::Reshape(_) => Box::new(Reshape { output: place.output.clone(), channels_first: false }),
-        LayerKind::Conv1D(layer) => {
-            simple(activated(conv(place, layer.data_format)?, layer.activation), layer.data_format, false)
-        }
-        LayerKind::Conv2D(layer) => {
-            simple(activated(conv(place, layer.data_format)?, layer.activation), layer.data_format, false)
-        }
+        LayerKind::Reshape(_) => Box::new(Reshape {
+            output: place.output.clone(),
+            channels_first: false,
+        }),
+        LayerKind::Conv1D(layer) => simple(
+            activated(conv(place, layer.data_format)?, layer.activation),
+            layer.data_format,
+            false,
+        ),
+        LayerKind::Conv2D(layer) => simple(
+            activated(conv(place, layer.data_format)?, layer.activation),
+            layer.data_format,
+            false,
+        ),
         LayerKind::MaxPooling1D(layer) => pool(place, Pooling::Max, layer.data_format)?,
         LayerKind::MaxPooling2D(layer) => pool(place, Pooling::Max, layer.data_format)?,
         LayerKind::AveragePooling1D(layer) => pool(place, Pooling::Average, layer.data_format)?,
@@ -268,7 +306,9 @@ fn stage(place: &Place<'_>, open: bool) -> Result<Box<dyn Layer>> {
             plain: pool(place, Pooling::Average, layer.data_format)?,
         }),
         LayerKind::GlobalAveragePooling2D(layer) => pool(place, Pooling::Average, layer.data_format)?,
-        LayerKind::Embedding(layer) => Box::new(Embedding { mask_zero: layer.mask_zero }),
+        LayerKind::Embedding(layer) => Box::new(Embedding {
+            mask_zero: layer.mask_zero,
+        }),
         kind @ (LayerKind::SimpleRNN(_) | LayerKind::GRU(_) | LayerKind::LSTM(_)) => {
             let features = place.input.last().copied().unwrap_or(0);
             let recurrent = recurrent::layer(kind, features)
@@ -277,9 +317,14 @@ fn stage(place: &Place<'_>, open: bool) -> Result<Box<dyn Layer>> {
         }
         LayerKind::BatchNormalization(layer) => {
             let rank = place.input.len() as i64 + 1;
-            let axis = if layer.axis.0 < 0 { layer.axis.0 + rank } else { layer.axis.0 };
+            let axis = if layer.axis.0 < 0 {
+                layer.axis.0 + rank
+            } else {
+                layer.axis.0
+            };
             Box::new(BatchNorm {
-                axis: usize::try_from(axis).map_err(|_| Error::Internal(format!("axis {axis} of {}", place.title())))?,
+                axis: usize::try_from(axis)
+                    .map_err(|_| Error::Internal(format!("axis {axis} of {}", place.title())))?,
                 momentum: layer.momentum.get() as f32,
                 epsilon: layer.epsilon.get() as f32,
                 has_gamma: layer.scale,
@@ -322,18 +367,36 @@ fn no_window(place: &Place<'_>, error: &impl std::fmt::Display) -> Error {
 }
 
 fn convolution(place: &Place<'_>) -> Result<ConvGeometry> {
-    let (format, kernel, filters, strides, dilation, border): (_, &[usize], _, &[usize], &[usize], _) = match &place.layer.kind {
-        LayerKind::Conv1D(l) => (l.data_format, &l.kernel_size, l.filters, &l.strides, &l.dilation_rate, l.padding),
-        LayerKind::Conv2D(l) => (l.data_format, &l.kernel_size, l.filters, &l.strides, &l.dilation_rate, l.padding),
-        _ => return Err(Error::Internal(format!("layer {} is no convolution", place.title()))),
-    };
+    let (format, kernel, filters, strides, dilation, border): (_, &[usize], _, &[usize], &[usize], _) =
+        match &place.layer.kind {
+            LayerKind::Conv1D(l) => (
+                l.data_format,
+                &l.kernel_size,
+                l.filters,
+                &l.strides,
+                &l.dilation_rate,
+                l.padding,
+            ),
+            LayerKind::Conv2D(l) => (
+                l.data_format,
+                &l.kernel_size,
+                l.filters,
+                &l.strides,
+                &l.dilation_rate,
+                l.padding,
+            ),
+            _ => return Err(Error::Internal(format!("layer {} is no convolution", place.title()))),
+        };
     let (sizes, channels) = split(&place.input, format);
     ConvGeometry::new(&sizes, channels, kernel, filters, strides, dilation, padding(border))
         .map_err(|error| no_window(place, &error))
 }
 
 fn conv(place: &Place<'_>, data_format: DataFormat) -> Result<ConvKernel> {
-    Ok(ConvKernel { geometry: convolution(place)?, output: channels_last(&place.output, data_format) })
+    Ok(ConvKernel {
+        geometry: convolution(place)?,
+        output: channels_last(&place.output, data_format),
+    })
 }
 
 fn pooling_window(place: &Place<'_>) -> Result<Window> {
@@ -357,7 +420,18 @@ fn pooling_window(place: &Place<'_>) -> Result<Window> {
 
 fn pool(place: &Place<'_>, pooling: Pooling, data_format: DataFormat) -> Result<Box<dyn Layer>> {
     let (_, channels) = split(&place.input, data_format);
-    let geometry = PoolGeometry { window: pooling_window(place)?, channels };
+    let geometry = PoolGeometry {
+        window: pooling_window(place)?,
+        channels,
+    };
     let output = channels_last(&place.output, data_format);
-    Ok(simple(Arc::new(PoolKernel { pooling, geometry, output }), data_format, false))
+    Ok(simple(
+        Arc::new(PoolKernel {
+            pooling,
+            geometry,
+            output,
+        }),
+        data_format,
+        false,
+    ))
 }

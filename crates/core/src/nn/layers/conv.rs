@@ -30,7 +30,11 @@ impl Kernel for ConvKernel {
             1 => conv::backward_kernel(&self.geometry, inputs[0].values, dy.values),
             _ => conv::backward_bias(&self.geometry, dy.values),
         };
-        Ok(needs.iter().enumerate().map(|(index, &needed)| needed.then(|| gradient(index))).collect())
+        Ok(needs
+            .iter()
+            .enumerate()
+            .map(|(index, &needed)| needed.then(|| gradient(index)))
+            .collect())
     }
 }
 
@@ -52,7 +56,9 @@ impl Kernel for ConvBlockKernel {
     fn backward(&self, inputs: &[View<'_>], saved: &Saved, dy: View<'_>, needs: &[bool]) -> Result<Gradients> {
         let winners = operation::saved_as::<Winners>(saved)?;
         let wanted = std::array::from_fn(|index| needs.get(index).copied().unwrap_or(false));
-        let gradients = self.block.backward(inputs[0].values, inputs[1].values, winners, dy.values, wanted);
+        let gradients = self
+            .block
+            .backward(inputs[0].values, inputs[1].values, winners, dy.values, wanted);
         let mut all = vec![gradients.input, gradients.kernel, gradients.bias];
         all.truncate(needs.len());
         Ok(all)

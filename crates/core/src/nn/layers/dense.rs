@@ -10,7 +10,11 @@ pub(super) struct DenseKernel;
 
 fn shape(x: View<'_>, w: View<'_>) -> DenseShape {
     let (inputs, units) = (w.shape[0], w.shape[1]);
-    DenseShape { rows: x.values.len() / inputs.max(1), inputs, units }
+    DenseShape {
+        rows: x.values.len() / inputs.max(1),
+        inputs,
+        units,
+    }
 }
 
 impl Kernel for DenseKernel {
@@ -31,6 +35,10 @@ impl Kernel for DenseKernel {
             1 => dense::backward_weights(shape, inputs[0].values, dy.values),
             _ => dense::backward_bias(shape, dy.values),
         };
-        Ok(needs.iter().enumerate().map(|(index, &needed)| needed.then(|| gradient(index))).collect())
+        Ok(needs
+            .iter()
+            .enumerate()
+            .map(|(index, &needed)| needed.then(|| gradient(index)))
+            .collect())
     }
 }

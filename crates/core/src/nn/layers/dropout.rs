@@ -15,19 +15,28 @@ struct Scale(Vec<f32>);
 
 impl Kernel for Scale {
     fn forward(&self, inputs: &[View<'_>], _: bool) -> Result<Output> {
-        let y = inputs[0].values.iter().zip(&self.0).map(|(x, factor)| x * factor).collect();
+        let y = inputs[0]
+            .values
+            .iter()
+            .zip(&self.0)
+            .map(|(x, factor)| x * factor)
+            .collect();
         Ok(Output::new(y, inputs[0].shape.to_vec()))
     }
 
     fn backward(&self, _: &[View<'_>], _: &Saved, dy: View<'_>, _: &[bool]) -> Result<Gradients> {
-        Ok(vec![Some(dy.values.iter().zip(&self.0).map(|(dy, factor)| dy * factor).collect())])
+        Ok(vec![Some(
+            dy.values.iter().zip(&self.0).map(|(dy, factor)| dy * factor).collect(),
+        )])
     }
 }
 
 /// `len` factors, each 0 with probability `rate` and `1 / (1 - rate)` otherwise.
 pub(super) fn factors(len: usize, rate: f32, generator: &mut ChaCha8Rng) -> Vec<f32> {
     let kept = 1.0 / (1.0 - rate);
-    (0..len).map(|_| if random::uniform(generator) < rate { 0.0 } else { kept }).collect()
+    (0..len)
+        .map(|_| if random::uniform(generator) < rate { 0.0 } else { kept })
+        .collect()
 }
 
 /// A dropout layer at work.
@@ -52,11 +61,22 @@ impl Layer for Dropout {
         let factors = match &self.noise_shape {
             None => factors(shape.iter().product(), self.rate, &mut generator),
             Some(noise) => {
-                let noise: Vec<usize> = shape.iter().zip(noise).map(|(&size, noise)| noise.unwrap_or(size)).collect();
-                broadcast(&factors(noise.iter().product(), self.rate, &mut generator), &noise, &shape)
+                let noise: Vec<usize> = shape
+                    .iter()
+                    .zip(noise)
+                    .map(|(&size, noise)| noise.unwrap_or(size))
+                    .collect();
+                broadcast(
+                    &factors(noise.iter().product(), self.rate, &mut generator),
+                    &noise,
+                    &shape,
+                )
             }
         };
-        Ok(Flow { tensor: operation::apply(Arc::new(Scale(factors)), vec![input.tensor])?, mask: input.mask })
+        Ok(Flow {
+            tensor: operation::apply(Arc::new(Scale(factors)), vec![input.tensor])?,
+            mask: input.mask,
+        })
     }
 }
 
@@ -94,6 +114,9 @@ mod tests {
     #[test]
     fn noise_of_size_one_is_repeated() {
         assert_eq!(broadcast(&[1.0, 2.0], &[2, 1], &[2, 3]), [1.0, 1.0, 1.0, 2.0, 2.0, 2.0]);
-        assert_eq!(broadcast(&[1.0, 2.0, 3.0], &[1, 3], &[2, 3]), [1.0, 2.0, 3.0, 1.0, 2.0, 3.0]);
+        assert_eq!(
+            broadcast(&[1.0, 2.0, 3.0], &[1, 3], &[2, 3]),
+            [1.0, 2.0, 3.0, 1.0, 2.0, 3.0]
+        );
     }
 }

@@ -20,7 +20,10 @@ impl Kernel for EmbeddingKernel {
         let mut shape = ids.shape.to_vec();
         shape.push(dim);
         let steps = ids.shape.get(1).copied().unwrap_or(1);
-        Ok(Output::new(embedding::gather(ids.values, steps, table.values, dim)?, shape))
+        Ok(Output::new(
+            embedding::gather(ids.values, steps, table.values, dim)?,
+            shape,
+        ))
     }
 
     fn backward(&self, inputs: &[View<'_>], _: &Saved, dy: View<'_>, needs: &[bool]) -> Result<Gradients> {
@@ -45,7 +48,10 @@ impl Embedding {
             return None;
         }
         let keep = operation::values(&ids.tensor).iter().map(|&id| id != 0.0).collect();
-        Some(Arc::new(Mask { steps: ids.shape().get(1).copied().unwrap_or(1), keep }))
+        Some(Arc::new(Mask {
+            steps: ids.shape().get(1).copied().unwrap_or(1),
+            keep,
+        }))
     }
 }
 
@@ -53,6 +59,9 @@ impl Layer for Embedding {
     fn forward(&self, inputs: &[Flow], weights: &[DispatchTensor], _: &mut Pass) -> Result<Flow> {
         let mask = self.mask(&inputs[0]);
         let tensors = vec![inputs[0].tensor.clone(), weights[0].clone()];
-        Ok(Flow { tensor: operation::apply(Arc::new(EmbeddingKernel), tensors)?, mask })
+        Ok(Flow {
+            tensor: operation::apply(Arc::new(EmbeddingKernel), tensors)?,
+            mask,
+        })
     }
 }

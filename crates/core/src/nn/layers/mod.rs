@@ -1,7 +1,7 @@
 //! Keras's layers at work: each file turns a kind of layer into kernels on the tape, [`build`] a whole model.
 
-pub(super) mod activity;
 mod activation;
+pub(super) mod activity;
 mod batch_norm;
 mod build;
 mod conv;

@@ -65,7 +65,10 @@ impl Kernel for MaskedAverageKernel {
     fn forward(&self, inputs: &[View<'_>], _: bool) -> Result<Output> {
         let (batch, steps, channels) = sequence(inputs[0]);
         let mut y = vec![0.0; batch * channels];
-        let rows = inputs[0].values.chunks_exact(steps * channels).zip(y.chunks_exact_mut(channels));
+        let rows = inputs[0]
+            .values
+            .chunks_exact(steps * channels)
+            .zip(y.chunks_exact_mut(channels));
         for ((keep, share), (x, y)) in self.shares().zip(rows) {
             for (x, _) in x.chunks_exact(channels).zip(keep).filter(|(_, keep)| **keep) {
                 y.iter_mut().zip(x).for_each(|(y, x)| *y += share * x);
@@ -77,7 +80,9 @@ impl Kernel for MaskedAverageKernel {
     fn backward(&self, inputs: &[View<'_>], _: &Saved, dy: View<'_>, _: &[bool]) -> Result<Gradients> {
         let (_, steps, channels) = sequence(inputs[0]);
         let mut dx = vec![0.0; inputs[0].values.len()];
-        let rows = dx.chunks_exact_mut(steps * channels).zip(dy.values.chunks_exact(channels));
+        let rows = dx
+            .chunks_exact_mut(steps * channels)
+            .zip(dy.values.chunks_exact(channels));
         for ((keep, share), (dx, dy)) in self.shares().zip(rows) {
             for (dx, _) in dx.chunks_exact_mut(channels).zip(keep).filter(|(_, keep)| **keep) {
                 dx.iter_mut().zip(dy).for_each(|(dx, dy)| *dx = share * dy);
@@ -104,7 +109,10 @@ impl Layer for MaskedAverage {
         match &inputs[0].mask {
             Some(mask) => {
                 let kernel = Arc::new(MaskedAverageKernel(Arc::clone(mask)));
-                Ok(Flow::unmasked(operation::apply(kernel, vec![inputs[0].tensor.clone()])?))
+                Ok(Flow::unmasked(operation::apply(
+                    kernel,
+                    vec![inputs[0].tensor.clone()],
+                )?))
             }
             None => self.plain.forward(inputs, weights, pass),
         }

@@ -7,10 +7,10 @@ use burn::backend::DispatchTensor;
 use super::dropout;
 use super::embedding::Embedding;
 use crate::keras::layers::LayerKind;
-use crate::{Error, Result};
 use crate::nn::kernels::recurrent::{self, Call, Cell, Input, Needs, OutputGradients, States, Weights};
 use crate::nn::layer::{Flow, Layer, Mask, Pass};
 use crate::nn::operation::{self, Gradients, Kernel, Output, Saved, View};
+use crate::{Error, Result};
 
 /// The states between two batches of a stateful layer: `[batch, units]` each.
 #[derive(Clone, Debug)]
@@ -39,7 +39,14 @@ pub(super) struct Recurrent {
 /// The recurrent layer that `kind` describes for inputs of `features`; none if it is not recurrent.
 pub(super) fn layer(kind: &LayerKind, features: usize) -> Option<recurrent::Layer> {
     let (cell, units, return_sequences, go_backwards) = match kind {
-        LayerKind::SimpleRNN(l) => (Cell::Simple { activation: l.activation }, l.units, l.return_sequences, l.go_backwards),
+        LayerKind::SimpleRNN(l) => (
+            Cell::Simple {
+                activation: l.activation,
+            },
+            l.units,
+            l.return_sequences,
+            l.go_backwards,
+        ),
         LayerKind::GRU(l) => {
             let cell = Cell::Gru {
                 activation: l.activation,
@@ -49,12 +56,21 @@ pub(super) fn layer(kind: &LayerKind, features: usize) -> Option<recurrent::Laye
             (cell, l.units, l.return_sequences, l.go_backwards)
         }
         LayerKind::LSTM(l) => {
-            let cell = Cell::Lstm { activation: l.activation, recurrent_activation: l.recurrent_activation };
+            let cell = Cell::Lstm {
+                activation: l.activation,
+                recurrent_activation: l.recurrent_activation,
+            };
             (cell, l.units, l.return_sequences, l.go_backwards)
         }
         _ => return None,
     };
-    Some(recurrent::Layer { cell, features, units, return_sequences, go_backwards })
+    Some(recurrent::Layer {
+        cell,
+        features,
+        units,
+        return_sequences,
+        go_backwards,
+    })
 }
 
 impl Recurrent {
@@ -80,14 +96,21 @@ impl Recurrent {
 
     /// The same, looking its input up in an embedding.
     pub(super) fn behind(self, embedding: Embedding) -> Self {
-        Self { embedding: Some(embedding), ..self }
+        Self {
+            embedding: Some(embedding),
+            ..self
+        }
     }
 }
 
 impl Layer for Recurrent {
     fn forward(&self, inputs: &[Flow], weights: &[DispatchTensor], pass: &mut Pass) -> Result<Flow> {
         let batch = inputs[0].shape()[0];
-        let gates = if self.factors_a_gate { self.layer.cell.gates() } else { 1 };
+        let gates = if self.factors_a_gate {
+            self.layer.cell.gates()
+        } else {
+            1
+        };
         let mut generator = pass.random(self.number, None);
         let mut factors = |rate: f32, width: usize| {
             (pass.training && rate > 0.0).then(|| dropout::factors(gates * batch * width, rate, &mut generator))
@@ -96,7 +119,10 @@ impl Layer for Recurrent {
             Some(embedding) => embedding.mask(&inputs[0]),
             None => inputs[0].mask.clone(),
         };
-        let initial = self.kept.as_ref().and_then(|kept| kept.lock().unwrap_or_else(PoisonError::into_inner).clone());
+        let initial = self
+            .kept
+            .as_ref()
+            .and_then(|kept| kept.lock().unwrap_or_else(PoisonError::into_inner).clone());
         let kernel = RecurrentKernel {
             layer: self.layer,
             looks_up: self.embedding.is_some(),
@@ -133,7 +159,13 @@ impl RecurrentKernel {
     fn call<'a>(&'a self, inputs: &[View<'a>]) -> (Call<'a>, Weights<'a>) {
         let x = inputs[0];
         let (input, weights) = if self.looks_up {
-            (Input::Ids { ids: x.values, table: inputs[1].values }, &inputs[2..])
+            (
+                Input::Ids {
+                    ids: x.values,
+                    table: inputs[1].values,
+                },
+                &inputs[2..],
+            )
         } else {
             (Input::Values(x.values), &inputs[1..])
         };
@@ -141,7 +173,10 @@ impl RecurrentKernel {
             batch: x.shape[0],
             steps: x.shape[1],
             input,
-            initial: self.initial.as_ref().map(|kept| States { h: &kept.h, c: kept.c.as_deref() }),
+            initial: self.initial.as_ref().map(|kept| States {
+                h: &kept.h,
+                c: kept.c.as_deref(),
+            }),
             mask: self.mask.as_ref().map(|mask| &mask.keep[..]),
             dropout: self.dropout.as_deref(),
             recurrent_dropout: self.recurrent_dropout.as_deref(),
@@ -161,11 +196,17 @@ impl Kernel for RecurrentKernel {
         let (call, weights) = self.call(inputs);
         let output = recurrent::forward(&self.layer, &weights, &call, save)?;
         if let Some(kept) = &self.kept {
-            *kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(Kept { h: output.h, c: output.c });
+            *kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(Kept {
+                h: output.h,
+                c: output.c,
+            });
         }
         let units = self.layer.units;
-        let shape =
-            if self.layer.return_sequences { vec![call.batch, call.steps, units] } else { vec![call.batch, units] };
+        let shape = if self.layer.return_sequences {
+            vec![call.batch, call.steps, units]
+        } else {
+            vec![call.batch, units]
+        };
         Ok(Output::saving(output.y, shape, Mutex::new(output.saved)))
     }
 
@@ -175,11 +216,24 @@ impl Kernel for RecurrentKernel {
         let saved = saved.ok_or_else(|| Error::Internal("a recurrent layer's backward ran twice".into()))?;
         let (call, weights) = self.call(inputs);
         let (input, first_weight) = if self.looks_up { (1, 2) } else { (0, 1) };
-        let needed = Needs { input: needs[input], weights: needs[first_weight..].contains(&true), initial: false };
-        let dy = OutputGradients { y: dy.values, h: None, c: None };
+        let needed = Needs {
+            input: needs[input],
+            weights: needs[first_weight..].contains(&true),
+            initial: false,
+        };
+        let dy = OutputGradients {
+            y: dy.values,
+            h: None,
+            c: None,
+        };
         let gradients = recurrent::backward(&self.layer, &weights, &call, saved, &dy, needed)?;
         let mut all = if self.looks_up { vec![None] } else { Vec::new() };
-        all.extend([gradients.input, gradients.kernel, gradients.recurrent_kernel, gradients.bias]);
+        all.extend([
+            gradients.input,
+            gradients.kernel,
+            gradients.recurrent_kernel,
+            gradients.bias,
+        ]);
         all.truncate(needs.len());
         Ok(all)
     }

@@ -20,7 +20,10 @@ impl Layer for Reshape {
         let shape = inputs[0].shape();
         let mut tensor = inputs[0].tensor.clone();
         if self.channels_first && shape.len() > 2 {
-            let axes: Vec<usize> = std::iter::once(0).chain(2..shape.len()).chain(std::iter::once(1)).collect();
+            let axes: Vec<usize> = std::iter::once(0)
+                .chain(2..shape.len())
+                .chain(std::iter::once(1))
+                .collect();
             tensor = Dispatch::float_permute(tensor, &axes);
         }
         let output: Vec<usize> = std::iter::once(shape[0]).chain(self.output.iter().copied()).collect();

@@ -3,14 +3,13 @@
 //! A column's kind is decided as pandas decides it: all integers, all numbers, all true or false, else text. Classes are sorted as
 //! `numpy.unique` sorts them, and written back as pandas writes them (`1` of an integer column, `1.0` of a column of reals).
 
-mod classes;
 mod columns;
 
 use std::path::PathBuf;
 
 use crate::galaxy::table::{Cells, is_missing};
 
-pub use classes::Classes;
+pub use crate::keras::classes::Classes;
 use columns::indicator;
 
 /// Labels of a classifier, read from a table.

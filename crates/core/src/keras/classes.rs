@@ -1,4 +1,4 @@
-//! The classes that a classifier tells apart.
+//! The classes that a classifier tells apart, as its estimator remembers them.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -37,7 +37,7 @@ impl Classes {
     /// # Errors
     ///
     /// When the column holds reals: the row, counted from 0, of the first that is not whole.
-    pub(super) fn of(column: &[&str]) -> Result<Self, usize> {
+    pub(crate) fn of(column: &[&str]) -> Result<Self, usize> {
         if let Some(integers) = column
             .iter()
             .map(|label| label.trim().parse().ok())
@@ -110,7 +110,7 @@ impl Classes {
     }
 
     /// The classes' names in a sentence.
-    pub(super) fn listed(&self) -> String {
+    pub(crate) fn listed(&self) -> String {
         let mut list = String::new();
         for class in 0..self.len().min(LISTED) {
             let _ = write!(list, "{}'{}'", if class == 0 { "" } else { ", " }, self.name(class));
@@ -122,7 +122,7 @@ impl Classes {
     }
 
     /// For looking labels up.
-    pub(super) fn index(&self) -> Index<'_> {
+    pub(crate) fn index(&self) -> Index<'_> {
         match self {
             Self::Integers(classes) | Self::Reals(classes) => Index::Numbers(positions(classes.iter().copied())),
             Self::Booleans(classes) => Index::Booleans(positions(classes.iter().copied())),
@@ -132,7 +132,7 @@ impl Classes {
 }
 
 /// Where each class stands. Numbers are compared as numbers.
-pub(super) enum Index<'a> {
+pub(crate) enum Index<'a> {
     Numbers(HashMap<i64, usize>),
     Booleans(HashMap<bool, usize>),
     Texts(HashMap<&'a str, usize>),
@@ -140,7 +140,7 @@ pub(super) enum Index<'a> {
 
 impl Index<'_> {
     /// The class of a label.
-    pub(super) fn get(&self, label: &str) -> Option<usize> {
+    pub(crate) fn get(&self, label: &str) -> Option<usize> {
         match self {
             Self::Numbers(positions) => {
                 let label = label.trim();

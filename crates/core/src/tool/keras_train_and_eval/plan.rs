@@ -1,0 +1,187 @@
+//! The form, checked: everything that can be known before a table is read.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use super::form::{Form, InputOptions, Scheme, Scoring, SplitAlgos};
+use crate::galaxy::columns::split_names;
+use crate::galaxy::inputs::{self, OptionalNumber, TableInput};
+use crate::keras::estimator::{CompileParams, Estimator, FitParams, LearningType};
+use crate::keras::metric::Metric;
+use crate::keras::model::Model;
+use crate::train::score::{ResultColumn, Scorer, result_columns};
+use crate::train::split::{self, DEFAULT_TEST_SIZE};
+use crate::{Error, Result};
+
+/// What to train on what, and what to write.
+#[derive(Debug)]
+pub(super) struct Plan {
+    pub estimator: Estimator,
+    pub model: Model,
+    pub compile: CompileParams,
+    pub fit: FitParams,
+    pub x: TableInput,
+    pub y: TableInput,
+    pub split: Split,
+    pub columns: Vec<ResultColumn>,
+    pub save_estimator: bool,
+    pub save_predictions: bool,
+}
+
+/// How the rows are held out.
+#[derive(Debug)]
+pub(super) struct Split {
+    pub test_size: f64,
+    pub kind: SplitKind,
+    /// `random_state`, if the form gives one.
+    pub seed: Option<u32>,
+}
+
+#[derive(Debug)]
+pub(super) enum SplitKind {
+    Ordered,
+    Simple,
+    Stratified,
+    Groups { table: TableInput, names: Vec<String> },
+}
+
+impl Plan {
+    pub(super) fn new(form: Form) -> Result<Self> {
+        let scheme = match form.experiment_schemes {
+            Scheme::TrainVal(scheme) => scheme,
+            Scheme::TrainValTest => {
+                return Err(not_yet(
+                    "the scheme 'Train, validate and test' (train_val_test)",
+                    "Train and Validate",
+                ));
+            }
+        };
+        let tabular = match form.input_options {
+            InputOptions::Tabular(tabular) => tabular,
+            InputOptions::Sparse => return Err(not_yet("input from a sparse matrix", "tabular data")),
+            InputOptions::SeqFasta => return Err(not_yet("input from fasta sequences", "tabular data")),
+            InputOptions::RefseqAndInterval => {
+                return Err(not_yet("input from a reference genome and intervals", "tabular data"));
+            }
+        };
+        for swap in &scheme.hyperparams_swapping.param_set {
+            if swap.sp_value.given().is_some() {
+                return Err(Error::Input(format!(
+                    "changing the hyperparameter '{}' in this tool is not supported yet: leave the new value empty and set it when \
+                     the model is created",
+                    swap.sp_name.given().unwrap_or("?")
+                )));
+            }
+        }
+        let path = scheme.infile_estimator.required("infile_estimator")?;
+        let estimator = read_estimator(path)?;
+        let (Some(compile), Some(fit)) = (estimator.compile.clone(), estimator.fit.clone()) else {
+            return Err(Error::Input(format!(
+                "{}: this estimator was made in the mode 'prefitted' and is ready for Model Prediction; to train, create it in the \
+                 mode 'train_model'",
+                path.display()
+            )));
+        };
+        let model = Model::from_value(&estimator.model).map_err(|error| Error::from(error).in_file(path))?;
+        let columns = scoring(&scheme.metrics.scoring, estimator.learning_type, &compile.metrics)?;
+        Ok(Self {
+            model,
+            columns,
+            compile,
+            fit,
+            x: tabular.features.table()?,
+            y: tabular.targets.table()?,
+            split: Split::new(scheme.test_split.split_algos)?,
+            save_estimator: form.save.contains("save_estimator"),
+            save_predictions: form.save.contains("save_prediction"),
+            estimator,
+        })
+    }
+}
+
+impl Split {
+    fn new(form: SplitAlgos) -> Result<Self> {
+        let given = |size: OptionalNumber| {
+            size.0.ok_or_else(|| {
+                Error::Input("test_size is empty: give the share of rows to hold out, such as 0.2".into())
+            })
+        };
+        let seeded = |test_size, kind, state: Option<i64>| {
+            Ok(Self {
+                test_size,
+                kind,
+                seed: state.map(split::seed).transpose()?,
+            })
+        };
+        match form {
+            SplitAlgos::None { test_size } => seeded(given(test_size)?, SplitKind::Ordered, None),
+            SplitAlgos::Simple {
+                test_size,
+                random_state,
+            } => seeded(given(test_size)?, SplitKind::Simple, random_state.0),
+            SplitAlgos::Stratified {
+                test_size,
+                random_state,
+            } => seeded(given(test_size)?, SplitKind::Stratified, random_state.0),
+            SplitAlgos::Group {
+                test_size,
+                random_state,
+                group_names,
+                groups_selector,
+            } => {
+                let names = group_names.given().map(split_names).unwrap_or_default();
+                let kind = SplitKind::Groups {
+                    table: groups_selector.table()?,
+                    names,
+                };
+                seeded(test_size.0.unwrap_or(DEFAULT_TEST_SIZE), kind, random_state.0)
+            }
+        }
+    }
+}
+
+fn not_yet(what: &str, instead: &str) -> Error {
+    Error::Input(format!("{what} is not supported yet: choose {instead}"))
+}
+
+/// Reads an estimator archive.
+fn read_estimator(path: &Path) -> Result<Estimator> {
+    let bytes = read_file(path)?;
+    let (estimator, _) = Estimator::from_zip(&bytes).map_err(|error| Error::from(error).in_file(path))?;
+    Ok(estimator)
+}
+
+/// Reads a file whole.
+pub(in crate::tool) fn read_file(path: &Path) -> Result<Vec<u8>> {
+    std::fs::read(path).map_err(|source| Error::Read {
+        path: PathBuf::from(path),
+        source,
+    })
+}
+
+/// The columns of the result, after a check that they can be computed.
+fn scoring(form: &Scoring, learning_type: LearningType, metrics: &[Metric]) -> Result<Vec<ResultColumn>> {
+    let scorer = |name: &str| {
+        inputs::from_value::<Scorer>(&Value::from(name)).map_err(|error| Error::Input(format!("scoring: {error}")))
+    };
+    let primary = match form.primary_scoring.given() {
+        None | Some("default") => None,
+        Some(name) => Some(scorer(name)?),
+    };
+    let secondary = form
+        .secondary_scoring
+        .0
+        .iter()
+        .map(|name| scorer(name))
+        .collect::<Result<Vec<_>>>()?;
+    let classifier = learning_type == LearningType::KerasGClassifier;
+    if primary.is_none() && classifier && !metrics.iter().any(|metric| metric.name() == "acc") {
+        return Err(Error::Input(
+            "the default score of a classifier is the metric 'acc', which this model does not report: choose the metric acc when the \
+             model is created, or another scorer than default here"
+                .into(),
+        ));
+    }
+    Ok(result_columns(primary, &secondary))
+}
