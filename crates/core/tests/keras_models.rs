@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use galaxy_burn_core::keras::layers::LayerKind;
 use galaxy_burn_core::keras::model::Model;
 use galaxy_burn_core::keras::shape::WeightSpec;
+use galaxy_burn_core::keras::summary::summary;
 use galaxy_burn_core::tool::keras_model_config;
+use proptest::prelude::*;
 use serde_json::Value;
 
 fn golden(name: &str) -> PathBuf {
@@ -173,4 +175,24 @@ Non-trainable params: 0
 ________________________________________________________________
 ";
     assert_eq!(table, expected);
+}
+
+proptest! {
+    /// One wrong character anywhere: refused with an error of one line, or a model that can be looked at.
+    #[test]
+    fn a_damaged_file_is_refused_or_read(at in any::<prop::sample::Index>(), c in "[0-9a-z\\[\\]{},:\" .-]", cut in any::<bool>()) {
+        let mut text = read("sequences.keras2.3.1.json");
+        let at = at.index(text.len());
+        if cut {
+            text.truncate(at);
+        } else {
+            text.replace_range(at..=at, &c);
+        }
+        let table = Model::from_json(&text).and_then(|model| summary(&model));
+        if let Err(error) = table {
+            prop_assert!(!error.to_string().contains('\n'));
+        } else {
+            prop_assert!(!cut || at + 1 >= text.len());
+        }
+    }
 }

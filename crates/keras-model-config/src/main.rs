@@ -25,24 +25,8 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         Err(error) => {
-            let code = error.exit_code();
-            eprintln!("error: {}", one_line(&anyhow::Error::new(error)));
-            ExitCode::from(code)
+            eprintln!("error: {}", error.in_one_line());
+            ExitCode::from(error.exit_code())
         }
     }
-}
-
-/// The error and its causes in one line; causes that the error tells already are left out.
-fn one_line(error: &anyhow::Error) -> String {
-    let mut line = String::new();
-    for cause in error.chain().map(ToString::to_string) {
-        if !line.contains(&cause) {
-            line = if line.is_empty() {
-                cause
-            } else {
-                format!("{line}: {cause}")
-            };
-        }
-    }
-    line.replace(['\n', '\r'], " ")
 }

@@ -75,3 +75,115 @@ pub struct KeywordSpec {
     /// What can be written: "True or False".
     pub expected: String,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{LayerKind, catalogue};
+    use super::*;
+
+    fn spec(class_name: &str) -> &'static LayerSpec {
+        catalogue().iter().find(|spec| spec.class_name == class_name).unwrap()
+    }
+
+    fn fields(class_name: &str) -> Vec<(&'static str, FormKind, Option<&'static str>, bool)> {
+        let fields = spec(class_name).form.iter();
+        fields
+            .map(|field| (field.name, field.kind, field.default.as_deref(), field.optional))
+            .collect()
+    }
+
+    #[test]
+    fn the_catalogue_has_every_layer_in_the_forms_order() {
+        let names: Vec<&str> = catalogue().iter().map(|spec| spec.class_name).collect();
+        assert_eq!(names, LayerKind::NAMES);
+        let mut groups: Vec<&str> = catalogue().iter().map(|spec| spec.group).collect();
+        groups.dedup();
+        assert_eq!(
+            groups,
+            [
+                "Core",
+                "Convolutional",
+                "Pooling",
+                "Recurrent",
+                "Embedding",
+                "Normalization"
+            ]
+        );
+    }
+
+    #[test]
+    fn fields_are_those_of_the_original_form() {
+        // Names, order and defaults of keras_model_config 0.5.0.
+        use crate::keras::activation::Activation;
+        let activation = ("activation", FormKind::Select(Activation::NAMES), Some("linear"), false);
+        assert_eq!(fields("Dense"), [("units", COUNT, None, false), activation]);
+        assert_eq!(
+            fields("Conv1D"),
+            [
+                ("filters", COUNT, None, false),
+                ("kernel_size", FormKind::Text, None, false),
+                activation
+            ]
+        );
+        assert_eq!(
+            fields("MaxPooling1D"),
+            [("pool_size", COUNT, Some("2"), false), ("strides", COUNT, None, true)]
+        );
+        assert_eq!(
+            fields("AveragePooling2D"),
+            [
+                ("pool_size", FormKind::Text, Some("(2, 2)"), false),
+                ("strides", FormKind::Text, None, true)
+            ]
+        );
+        let formats = FormKind::Select(&["channels_last", "channels_first"]);
+        assert_eq!(
+            fields("Flatten"),
+            [("data_format", formats, Some("channels_last"), false)]
+        );
+        assert_eq!(fields("Dropout"), [("rate", FRACTION, None, false)]);
+        assert_eq!(fields("BatchNormalization"), []);
+        let without: Vec<&str> = catalogue()
+            .iter()
+            .filter(|spec| !spec.has_kwargs)
+            .map(|spec| spec.class_name)
+            .collect();
+        assert_eq!(
+            without,
+            [
+                "Activation",
+                "Flatten",
+                "Reshape",
+                "GlobalMaxPooling1D",
+                "GlobalAveragePooling1D",
+                "GlobalMaxPooling2D",
+                "GlobalAveragePooling2D"
+            ]
+        );
+    }
+
+    #[test]
+    fn keywords_have_kerass_names_and_defaults() {
+        let keywords: Vec<(&str, &str)> = spec("Embedding")
+            .kwargs
+            .iter()
+            .map(|keyword| (keyword.name, keyword.default.as_str()))
+            .collect();
+        assert_eq!(
+            keywords,
+            [
+                ("embeddings_initializer", "'random_uniform'"),
+                ("embeddings_regularizer", "None"),
+                ("activity_regularizer", "None"),
+                ("embeddings_constraint", "None"),
+                ("mask_zero", "False"),
+                ("input_length", "None"),
+            ]
+        );
+        let conv = &spec("Conv2D").kwargs;
+        assert_eq!((conv[0].name, conv[0].default.as_str()), ("strides", "(1, 1)"));
+        assert_eq!((conv[1].name, conv[1].default.as_str()), ("padding", "'valid'"));
+        assert_eq!(conv[1].expected, "one of 'valid', 'same', 'causal'");
+        assert_eq!(spec("LSTM").kwargs.len(), 21);
+    }
+}
