@@ -172,6 +172,27 @@ pub fn multiply_in_tiles(a: Matrix, b: Matrix, mut c: MatrixMut, mode: Mode) {
     });
 }
 
+/// Writes `[columns, rows]` of `from`, `[rows, columns]`, to `to`.
+///
+/// # Panics
+/// When the slices are not that long.
+pub fn transpose(from: &[f32], rows: usize, columns: usize, to: &mut [f32]) {
+    // A block's lines stay in the cache until they are whole.
+    const BLOCK: usize = 16;
+    assert!(
+        from.len() == rows * columns && to.len() == from.len(),
+        "a matrix [{rows}, {columns}]"
+    );
+    for top in (0..rows).step_by(BLOCK) {
+        let bottom = (top + BLOCK).min(rows);
+        for (column, to) in to.chunks_exact_mut(rows.max(1)).enumerate() {
+            for (to, row) in to[top..bottom].iter_mut().zip(top..) {
+                *to = from[row * columns + column];
+            }
+        }
+    }
+}
+
 fn check(a: &Matrix, b: &Matrix, c: &MatrixMut) {
     assert!(
         a.rows == c.rows && a.columns == b.rows && b.columns == c.columns,
@@ -265,8 +286,15 @@ mod tests {
         c
     }
 
-    fn transpose(a: &[f32], rows: usize, columns: usize) -> Vec<f32> {
-        (0..rows * columns).map(|i| a[i % rows * columns + i / rows]).collect()
+    fn transposed(a: &[f32], rows: usize, columns: usize) -> Vec<f32> {
+        let mut turned = vec![0.0; a.len()];
+        transpose(a, rows, columns, &mut turned);
+        turned
+    }
+
+    #[test]
+    fn a_transposed_matrix_has_its_columns_as_rows() {
+        assert_eq!(transposed(&[1., 2., 3., 4., 5., 6.], 2, 3), [1., 4., 2., 5., 3., 6.]);
     }
 
     proptest! {
@@ -276,7 +304,7 @@ mod tests {
             flip_a: bool, flip_b: bool, sum: bool,
         ) {
             let (a, b) = (values(rows * inner, 1), values(inner * columns, 2));
-            let (at, bt) = (transpose(&a, rows, inner), transpose(&b, inner, columns));
+            let (at, bt) = (transposed(&a, rows, inner), transposed(&b, inner, columns));
             let left = if flip_a { Matrix::new(&at, inner, rows).transposed() } else { Matrix::new(&a, rows, inner) };
             let right = if flip_b { Matrix::new(&bt, columns, inner).transposed() } else { Matrix::new(&b, inner, columns) };
             let stride = columns + gap;

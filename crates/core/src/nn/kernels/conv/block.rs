@@ -5,12 +5,13 @@
 //! pass works from the non-zeros ([`sparse`](super::sparse)); the convolution's own output never leaves the cache.
 
 use super::ConvGeometry;
-use super::direct::{Prepared, load_up_to, store};
+use super::direct::Prepared;
 use super::plan::Plan;
 use super::sparse::{CLOSED, Pooled, Sparse};
+use crate::nn::kernels::gemm::transpose;
 use crate::nn::kernels::simd::{Isa, Simd, Work, run};
 use crate::nn::kernels::window::Window;
-use crate::nn::threads::{self, with_scratch};
+use crate::nn::threads::{self, Aligned, with_scratch};
 
 /// `max_pool(relu(conv(x) + bias))`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,7 +119,8 @@ impl ConvBlock {
         };
         let mut gradients = ConvGradients::default();
         if needs[0] {
-            let by_filter = transpose(kernel, patch_len, filters);
+            let mut by_filter = Aligned::zeroed(kernel_len);
+            transpose(kernel, patch_len, filters, &mut by_filter);
             gradients.input = Some(threads::build(
                 rows * input_len,
                 input_len,
@@ -140,10 +142,11 @@ impl ConvBlock {
             gradients.bias = needs[2].then_some(bias);
             gradients.kernel = needs[1].then(|| {
                 if sparse.keeps_layout() {
-                    sums
-                } else {
-                    transpose(&sums, filters, patch_len)
+                    return sums;
                 }
+                let mut kernel = vec![0.0; kernel_len];
+                transpose(&sums, filters, patch_len, &mut kernel);
+                kernel
             });
         }
         gradients
@@ -160,14 +163,14 @@ impl ConvBlock {
     fn forward_in_bands(&self, prepared: &Prepared, pooling: &Pooling, x: &[f32], y: &mut [f32], winners: &mut [u8]) {
         let (pool, filters) = (&self.pool, self.conv.filters);
         let line = pool.output[2] * filters;
-        prepared.with_fields(x, 1, |field, offsets| {
+        prepared.with_fields(x, 1, |laid| {
             with_scratch(pool.kernel[1] * pool.input[2] * filters, |band| {
                 let lines = y.chunks_exact_mut(line).zip(winners.chunks_exact_mut(line));
                 for (height, (y, winners)) in lines.enumerate() {
                     let (cells, top) = pool.real_cells(1, height);
                     let windows = top * pool.input[2]..(top + cells.len()) * pool.input[2];
                     let band = &mut band[..windows.len() * filters];
-                    prepared.windows(field, &offsets[windows.clone()], band);
+                    prepared.windows(&laid, windows.clone(), band);
                     pooling.pool(height * pool.output[2], band, windows.start, y, winners);
                 }
             });
@@ -175,23 +178,12 @@ impl ConvBlock {
     }
 }
 
-/// `[columns, rows]` of `[rows, columns]`.
-fn transpose(values: &[f32], rows: usize, columns: usize) -> Vec<f32> {
-    let mut turned = vec![0.0; values.len()];
-    for (row, values) in values.chunks_exact(columns).enumerate() {
-        for (column, value) in values.iter().enumerate() {
-            turned[column * rows + row] = *value;
-        }
-    }
-    turned
-}
-
 /// Where the cells of all pooling windows lie in the convolution's output.
 struct Pooling {
     isa: Isa,
     filters: usize,
     /// The cells of each window that exist, and their places.
-    cells: Vec<(u8, usize)>,
+    cells: Vec<(f32, usize)>,
     /// Where each window's cells begin and, last, end.
     starts: Vec<usize>,
 }
@@ -201,7 +193,9 @@ impl Pooling {
     fn new(pool: &Window, filters: usize) -> Self {
         let (mut cells, mut starts) = (Vec::new(), vec![0]);
         for window in 0..pool.output_cells() {
-            pool.for_each_cell(pool.output_at(window), |cell, place| cells.push((cell as u8, place)));
+            pool.for_each_cell(pool.output_at(window), |cell, place| {
+                cells.push((f32::from(cell as u8), place));
+            });
             starts.push(cells.len());
         }
         Self {
@@ -260,31 +254,67 @@ impl Work for Pool<'_> {
         for (window, (y, winners)) in outputs.enumerate() {
             let window = self.first + window;
             let cells = &cells[starts[window]..starts[window + 1]];
-            let mut filter = 0;
-            while filter < *filters {
-                let left = filters - filter;
-                let (mut best, mut winner) = (s.splat(0.0), s.splat(f32::from(CLOSED)));
-                for (cell, at) in cells {
-                    // SAFETY: `pool` has checked that every cell's filters are in `conv`.
-                    let value =
-                        unsafe { load_up_to(s, self.conv.as_ptr().add((at - self.place) * filters + filter), left) };
-                    let better = s.above_or_nan(value, best);
-                    best = s.select(better, value, best);
-                    winner = s.select(better, s.splat(f32::from(*cell)), winner);
+            // `pool` has checked that every cell's filters are in `conv`.
+            let from = |at: usize| self.conv[(at - self.place) * filters..][..*filters].as_ptr();
+            match cells {
+                // The usual 2x2, unrolled: places are found once, and each value is loaded once.
+                [first, second, third, fourth] => {
+                    let from = [first, second, third, fourth].map(|(cell, at)| (*cell, from(*at)));
+                    pool_window(s, from, y, winners);
                 }
-                // SAFETY: at most `left` values are written to either; a vector has at most 16.
-                unsafe {
-                    store(s, y.as_mut_ptr().add(filter), left, &[best]);
-                    if left >= S::LANES {
-                        s.store_bytes(winners.as_mut_ptr().add(filter), winner);
-                    } else {
-                        let mut bytes = [0; 16];
-                        s.store_bytes(bytes.as_mut_ptr(), winner);
-                        winners[filter..].copy_from_slice(&bytes[..left]);
-                    }
-                }
-                filter += S::LANES;
+                _ => pool_window(s, cells.iter().map(|(cell, at)| (*cell, from(*at))), y, winners),
             }
         }
     }
+}
+
+/// One pooling window: `cells` are its cells' numbers and values.
+#[inline(always)]
+fn pool_window<S, I>(s: S, cells: I, y: &mut [f32], winners: &mut [u8])
+where
+    S: Simd,
+    I: IntoIterator<Item = (f32, *const f32), IntoIter: DoubleEndedIterator + Clone> + Clone,
+{
+    let filters = y.len();
+    let mut filter = 0;
+    while filter + S::LANES <= filters {
+        // SAFETY: each cell, `y` and `winners` have a value for each filter, and a whole vector is left of them.
+        unsafe {
+            let values = cells
+                .clone()
+                .into_iter()
+                .map(|(cell, from)| (cell, s.load(from.add(filter))));
+            let (best, winner) = winner(s, values);
+            s.store(y.as_mut_ptr().add(filter), best);
+            s.store_bytes(winners.as_mut_ptr().add(filter), winner);
+        }
+        filter += S::LANES;
+    }
+    let left = filters - filter;
+    if left > 0 {
+        let mut bytes = [0; 16];
+        // SAFETY: as above, for the `left` values; no vector is longer than 16.
+        unsafe {
+            let values = cells
+                .into_iter()
+                .map(|(cell, from)| (cell, s.load_first(from.add(filter), left)));
+            let (best, winner) = winner(s, values);
+            s.store_first(y.as_mut_ptr().add(filter), left, best);
+            s.store_bytes(bytes.as_mut_ptr(), winner);
+        }
+        winners[filter..].copy_from_slice(&bytes[..left]);
+    }
+}
+
+/// The largest of some values above zero, and which cell the first of equals is, or [`CLOSED`].
+#[inline(always)]
+fn winner<S: Simd>(s: S, cells: impl DoubleEndedIterator<Item = (f32, S::Vector)> + Clone) -> (S::Vector, S::Vector) {
+    let (zero, closed) = (s.splat(0.0), s.splat(f32::from(CLOSED)));
+    // A NaN passes unless a later cell has a number.
+    let best = cells.clone().fold(zero, |best, (_, value)| s.max(best, value));
+    // From the last cell to the first, so that the first of equals stays.
+    let winner = cells.rev().fold(closed, |winner, (cell, value)| {
+        s.select(s.equal(value, best), s.splat(cell), winner)
+    });
+    (best, s.select(s.equal(best, zero), closed, winner))
 }

@@ -51,8 +51,8 @@ impl Simd for Portable {
     }
 
     #[inline(always)]
-    fn above_or_nan(self, a: Self::Vector, b: Self::Vector) -> Self::Mask {
-        each(|i| a[i] > b[i] || a[i].is_nan())
+    fn max(self, a: Self::Vector, b: Self::Vector) -> Self::Vector {
+        each(|i| if a[i] > b[i] { a[i] } else { b[i] })
     }
 
     #[inline(always)]
@@ -64,12 +64,6 @@ impl Simd for Portable {
     #[inline(always)]
     fn select(self, mask: Self::Mask, a: Self::Vector, b: Self::Vector) -> Self::Vector {
         each(|i| if mask[i] { a[i] } else { b[i] })
-    }
-
-    #[inline(always)]
-    #[expect(clippy::float_cmp, reason = "zero of either sign is the question")]
-    fn any_non_zero(self, a: Self::Vector) -> bool {
-        a != [0.0; LANES]
     }
 
     #[inline(always)]
