@@ -145,8 +145,12 @@ pub fn multiply(a: Matrix, b: Matrix, mut c: MatrixMut, mode: Mode) {
 /// # Panics
 /// When the shapes do not chain.
 pub fn multiply_in_tiles(a: Matrix, b: Matrix, mut c: MatrixMut, mode: Mode) {
+    // Both operands are packed for every tile: few rows are cut along the columns, so that none is packed twice.
+    const TILE_ROWS: usize = 64;
+    const FEW_ROWS: usize = 96;
     const TILE_COLUMNS: usize = 256;
-    const TILE_VALUES: usize = 64 * 256;
+    const NARROWEST: usize = 32;
+    const MOST_TILES: usize = 8;
     check(&a, &b, &c);
     let (rows, columns) = (c.rows, c.columns);
     if rows == 0 || columns == 0 {
@@ -157,8 +161,11 @@ pub fn multiply_in_tiles(a: Matrix, b: Matrix, mut c: MatrixMut, mode: Mode) {
     if cost < WORTH_WAKING_THREADS {
         return multiply(a, b, c, mode);
     }
-    let tile_columns = columns.div_ceil(columns.div_ceil(TILE_COLUMNS));
-    let tile_rows = (TILE_VALUES / tile_columns).max(1).min(rows.div_ceil(4)).max(8);
+    let (tile_rows, tile_columns) = if rows <= FEW_ROWS {
+        (rows, columns.div_ceil(MOST_TILES).next_multiple_of(NARROWEST))
+    } else {
+        (TILE_ROWS, TILE_COLUMNS)
+    };
     let (down, across) = (rows.div_ceil(tile_rows), columns.div_ceil(tile_columns));
     let target = Target::of(&mut c);
     (0..down * across).into_par_iter().for_each(|index| {

@@ -9,6 +9,7 @@ pub mod conv;
 pub mod dense;
 pub mod embedding;
 pub mod gemm;
+mod max_pool;
 pub mod pool;
 pub mod recurrent;
 pub mod simd;

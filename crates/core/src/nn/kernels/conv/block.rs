@@ -7,9 +7,9 @@
 use super::ConvGeometry;
 use super::direct::Prepared;
 use super::plan::Plan;
-use super::sparse::{CLOSED, Pooled, Sparse};
+use super::sparse::{Pooled, Sparse};
 use crate::nn::kernels::gemm::transpose;
-use crate::nn::kernels::simd::{Isa, Simd, Work, run};
+use crate::nn::kernels::max_pool::{CLOSED, MaxPooling};
 use crate::nn::kernels::window::Window;
 use crate::nn::threads::{self, Aligned, with_scratch};
 
@@ -60,7 +60,7 @@ impl ConvBlock {
         let rows = ConvGeometry::rows(x, input_len);
         conv.check_kernel(kernel);
         let plan = Plan::new(conv, kernel, bias);
-        let pooling = Pooling::new(&self.pool, conv.filters);
+        let pooling = MaxPooling::behind_relu(&self.pool, conv.filters);
         let chunk_rows = conv.chunk_rows(rows);
         let (len, chunk_len) = (rows * output_len, chunk_rows * output_len);
         let (y, winners) = threads::build_pair(
@@ -160,7 +160,14 @@ impl ConvBlock {
     }
 
     /// One row of the batch, one line of pooling windows at a time.
-    fn forward_in_bands(&self, prepared: &Prepared, pooling: &Pooling, x: &[f32], y: &mut [f32], winners: &mut [u8]) {
+    fn forward_in_bands(
+        &self,
+        prepared: &Prepared,
+        pooling: &MaxPooling,
+        x: &[f32],
+        y: &mut [f32],
+        winners: &mut [u8],
+    ) {
         let (pool, filters) = (&self.pool, self.conv.filters);
         let line = pool.output[2] * filters;
         prepared.with_fields(x, 1, |laid| {
@@ -176,145 +183,4 @@ impl ConvBlock {
             });
         });
     }
-}
-
-/// Where the cells of all pooling windows lie in the convolution's output.
-struct Pooling {
-    isa: Isa,
-    filters: usize,
-    /// The cells of each window that exist, and their places.
-    cells: Vec<(f32, usize)>,
-    /// Where each window's cells begin and, last, end.
-    starts: Vec<usize>,
-}
-
-impl Pooling {
-    #[expect(clippy::cast_possible_truncation, reason = "the window has fewer than 255 cells")]
-    fn new(pool: &Window, filters: usize) -> Self {
-        let (mut cells, mut starts) = (Vec::new(), vec![0]);
-        for window in 0..pool.output_cells() {
-            pool.for_each_cell(pool.output_at(window), |cell, place| {
-                cells.push((f32::from(cell as u8), place));
-            });
-            starts.push(cells.len());
-        }
-        Self {
-            isa: Isa::current(),
-            filters,
-            cells,
-            starts,
-        }
-    }
-
-    /// Relu and pooling of the windows from `first` on that fill `y`; `conv` holds the convolution's output from `place` on.
-    fn pool(&self, first: usize, conv: &[f32], place: usize, y: &mut [f32], winners: &mut [u8]) {
-        let windows = y.len() / self.filters;
-        let cells = &self.cells[self.starts[first]..self.starts[first + windows]];
-        let within = |at: usize| at >= place && (at - place + 1) * self.filters <= conv.len();
-        assert!(
-            cells.iter().all(|(_, at)| within(*at)) && winners.len() == y.len(),
-            "all cells are at hand"
-        );
-        run(
-            self.isa,
-            Pool {
-                pooling: self,
-                first,
-                conv,
-                place,
-                y,
-                winners,
-            },
-        );
-    }
-}
-
-/// [`Pooling::pool`], its checks done.
-struct Pool<'a> {
-    pooling: &'a Pooling,
-    first: usize,
-    conv: &'a [f32],
-    place: usize,
-    y: &'a mut [f32],
-    winners: &'a mut [u8],
-}
-
-impl Work for Pool<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<S: Simd>(self, s: S) {
-        let Pooling {
-            filters, cells, starts, ..
-        } = self.pooling;
-        let outputs = self
-            .y
-            .chunks_exact_mut(*filters)
-            .zip(self.winners.chunks_exact_mut(*filters));
-        for (window, (y, winners)) in outputs.enumerate() {
-            let window = self.first + window;
-            let cells = &cells[starts[window]..starts[window + 1]];
-            // `pool` has checked that every cell's filters are in `conv`.
-            let from = |at: usize| self.conv[(at - self.place) * filters..][..*filters].as_ptr();
-            match cells {
-                // The usual 2x2, unrolled: places are found once, and each value is loaded once.
-                [first, second, third, fourth] => {
-                    let from = [first, second, third, fourth].map(|(cell, at)| (*cell, from(*at)));
-                    pool_window(s, from, y, winners);
-                }
-                _ => pool_window(s, cells.iter().map(|(cell, at)| (*cell, from(*at))), y, winners),
-            }
-        }
-    }
-}
-
-/// One pooling window: `cells` are its cells' numbers and values.
-#[inline(always)]
-fn pool_window<S, I>(s: S, cells: I, y: &mut [f32], winners: &mut [u8])
-where
-    S: Simd,
-    I: IntoIterator<Item = (f32, *const f32), IntoIter: DoubleEndedIterator + Clone> + Clone,
-{
-    let filters = y.len();
-    let mut filter = 0;
-    while filter + S::LANES <= filters {
-        // SAFETY: each cell, `y` and `winners` have a value for each filter, and a whole vector is left of them.
-        unsafe {
-            let values = cells
-                .clone()
-                .into_iter()
-                .map(|(cell, from)| (cell, s.load(from.add(filter))));
-            let (best, winner) = winner(s, values);
-            s.store(y.as_mut_ptr().add(filter), best);
-            s.store_bytes(winners.as_mut_ptr().add(filter), winner);
-        }
-        filter += S::LANES;
-    }
-    let left = filters - filter;
-    if left > 0 {
-        let mut bytes = [0; 16];
-        // SAFETY: as above, for the `left` values; no vector is longer than 16.
-        unsafe {
-            let values = cells
-                .into_iter()
-                .map(|(cell, from)| (cell, s.load_first(from.add(filter), left)));
-            let (best, winner) = winner(s, values);
-            s.store_first(y.as_mut_ptr().add(filter), left, best);
-            s.store_bytes(bytes.as_mut_ptr(), winner);
-        }
-        winners[filter..].copy_from_slice(&bytes[..left]);
-    }
-}
-
-/// The largest of some values above zero, and which cell the first of equals is, or [`CLOSED`].
-#[inline(always)]
-fn winner<S: Simd>(s: S, cells: impl DoubleEndedIterator<Item = (f32, S::Vector)> + Clone) -> (S::Vector, S::Vector) {
-    let (zero, closed) = (s.splat(0.0), s.splat(f32::from(CLOSED)));
-    // A NaN passes unless a later cell has a number.
-    let best = cells.clone().fold(zero, |best, (_, value)| s.max(best, value));
-    // From the last cell to the first, so that the first of equals stays.
-    let winner = cells.rev().fold(closed, |winner, (cell, value)| {
-        s.select(s.equal(value, best), s.splat(cell), winner)
-    });
-    (best, s.select(s.equal(best, zero), closed, winner))
 }

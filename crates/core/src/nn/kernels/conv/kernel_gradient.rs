@@ -9,7 +9,9 @@ use crate::nn::kernels::simd::{Isa, Simd, Work, run};
 use crate::nn::threads::with_scratch;
 
 /// Windows between two visits to the kernel's gradient, so that `x` and `dy` stay in the cache while all tiles read them.
-const WINDOWS_PER_PASS: usize = 256;
+const WINDOWS_PER_PASS: usize = 128;
+/// The widest block of filters: four vectors of sixteen.
+const WIDEST: usize = 64;
 
 /// Where windows and patches lie for the kernel's gradient: made once for a batch.
 pub struct KernelGradient {
@@ -35,49 +37,38 @@ impl KernelGradient {
     pub fn add(&self, x: &[f32], dy: &[f32], dk: &mut [f32]) {
         let field = &self.field;
         assert!(dk.len() == self.taps.len() * self.filters && dy.len() == field.offsets.len() * self.filters);
-        let mut work = |field: &[f32], dy: &[f32], stride: usize| {
-            run(
-                self.isa,
-                Add {
-                    prepared: self,
-                    field,
-                    dy,
-                    stride,
-                    dk,
-                },
-            );
-        };
-        let lanes = self.isa.lanes();
-        let mut with_whole_vectors = |field: &[f32]| {
-            if self.filters.is_multiple_of(lanes) {
-                return work(field, dy, self.filters);
-            }
-            let stride = self.filters.next_multiple_of(lanes);
-            with_scratch(stride * self.field.offsets.len(), |padded| {
-                for (to, from) in padded.chunks_exact_mut(stride).zip(dy.chunks_exact(self.filters)) {
-                    to[..self.filters].copy_from_slice(from);
-                    to[self.filters..].fill(0.0);
-                }
-                work(field, padded, stride);
+        let mut with_field = |field: &[f32]| {
+            assert_eq!(field.len(), self.field.len());
+            // One block of filters at a time, side by side: lines of `dy` that lie far apart would displace each other in the cache.
+            with_scratch(WINDOWS_PER_PASS * WIDEST, |packed| {
+                run(
+                    self.isa,
+                    Add {
+                        prepared: self,
+                        field,
+                        dy,
+                        packed,
+                        dk,
+                    },
+                );
             });
         };
         if field.is_input() {
-            assert_eq!(x.len(), field.len());
-            return with_whole_vectors(x);
+            return with_field(x);
         }
         with_scratch(field.len(), |padded| {
             field.fill(x, padded);
-            with_whole_vectors(padded);
+            with_field(padded);
         });
     }
 }
 
-/// [`KernelGradient::add`] with `dy` in rows of whole vectors, every `stride` values.
+/// [`KernelGradient::add`], its checks done.
 struct Add<'a> {
     prepared: &'a KernelGradient,
     field: &'a [f32],
     dy: &'a [f32],
-    stride: usize,
+    packed: &'a mut [f32],
     dk: &'a mut [f32],
 }
 
@@ -107,23 +98,30 @@ impl Add<'_> {
     #[inline(always)]
     fn block<S: Simd, const P: usize, const V: usize>(&mut self, s: S, block: Block, first: usize, windows: &[usize]) {
         let filters = self.prepared.filters;
+        let width = V * S::LANES;
+        let real = width.min(filters - block.first);
+        let rows = self.dy[first * filters..].chunks_exact(filters);
+        for (to, from) in self.packed[..windows.len() * width].chunks_exact_mut(width).zip(rows) {
+            to[..real].copy_from_slice(&from[block.first..][..real]);
+            to[real..].fill(0.0);
+        }
         let field = self.field.as_ptr();
         for (tile, taps) in self.prepared.taps.chunks(P).enumerate() {
-            // SAFETY: `Field` lays all windows and their taps into the field, which is as long as it says; `dy` has `stride` values,
-            // whole vectors, for each window; `dk` has `filters` values for each tap.
+            // SAFETY: `Field` lays all windows and their taps into the field, which is as long as it says; `packed` has `V`
+            // vectors for each window; `dk` has `filters` values for each tap.
             unsafe {
                 let mut from = [field; P];
                 for (p, from) in from.iter_mut().enumerate() {
                     *from = field.add(taps[p.min(taps.len() - 1)]);
                 }
                 let mut sums = [[s.splat(0.0); V]; P];
-                let mut dy = self.dy.as_ptr().add(first * self.stride + block.first);
+                let mut dy = self.packed.as_ptr();
                 for offset in windows {
                     let mut row = [s.splat(0.0); V];
                     for (v, row) in row.iter_mut().enumerate() {
                         *row = s.load(dy.add(v * S::LANES));
                     }
-                    dy = dy.wrapping_add(self.stride);
+                    dy = dy.add(width);
                     for p in 0..P {
                         let x = s.splat(*from[p].add(*offset));
                         for v in 0..V {

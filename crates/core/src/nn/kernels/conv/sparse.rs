@@ -15,12 +15,11 @@
 use super::ConvGeometry;
 use super::field::{Field, Run};
 use super::tile::{load_up_to, store};
+use crate::nn::kernels::max_pool::CLOSED;
 use crate::nn::kernels::simd::{Isa, Simd, Work, run};
 use crate::nn::kernels::window::Window;
 use crate::nn::threads::with_scratch;
 
-/// The winner of a window whose maximum relu has cut off: no gradient passes.
-pub const CLOSED: u8 = u8::MAX;
 /// Values of a short patch whose sums are in registers together.
 const TAPS: usize = 9;
 /// Vectors of a long patch whose sums are in registers together.

@@ -5,10 +5,12 @@ use super::ConvGeometry;
 use crate::nn::kernels::gemm::transpose;
 use crate::nn::kernels::window::Window;
 
-/// The convolution of `dy` that gives the input's gradient; none unless all strides are 1.
+/// The convolution of `dy` that gives the input's gradient; none unless all strides are 1 and there are some channels.
 pub fn geometry_of(geometry: &ConvGeometry) -> Option<ConvGeometry> {
+    /// Channels become the filters of the convolution: with fewer, most lanes of a vector would have nothing to do.
+    const FEWEST_CHANNELS: usize = 4;
     let w = &geometry.window;
-    if w.strides != [1; 3] {
+    if w.strides != [1; 3] || geometry.channels < FEWEST_CHANNELS {
         return None;
     }
     let span = |axis: usize| (w.kernel[axis] - 1) * w.dilation[axis];
