@@ -41,12 +41,12 @@ fn blocks(criterion: &mut Criterion) {
         let x = values(BATCH * conv.input_len(), 8);
         let (kernel, bias) = (values(conv.kernel_len(), 16), values(conv.filters, 16));
         group.bench_function("forward", |b| {
-            b.iter(|| block.forward(black_box(&x), &kernel, Some(&bias)))
+            b.iter(|| block.forward(black_box(&x), &kernel, Some(&bias)));
         });
         let (y, winners) = block.forward(&x, &kernel, Some(&bias));
         let dy = values(y.len(), 16);
         group.bench_function("backward", |b| {
-            b.iter(|| block.backward(black_box(&x), &kernel, &winners, &dy, needs))
+            b.iter(|| block.backward(black_box(&x), &kernel, &winners, &dy, needs));
         });
     }
 }
@@ -58,13 +58,13 @@ fn layers(criterion: &mut Criterion) {
         let (kernel, bias) = (values(conv.kernel_len(), 16), values(conv.filters, 16));
         let dy = values(BATCH * conv.output_len(), 16);
         group.bench_function("forward", |b| {
-            b.iter(|| conv::forward(&conv, black_box(&x), &kernel, Some(&bias)))
+            b.iter(|| conv::forward(&conv, black_box(&x), &kernel, Some(&bias)));
         });
         group.bench_function("backward_input", |b| {
-            b.iter(|| conv::backward_input(&conv, &kernel, black_box(&dy)))
+            b.iter(|| conv::backward_input(&conv, &kernel, black_box(&dy)));
         });
         group.bench_function("backward_kernel", |b| {
-            b.iter(|| conv::backward_kernel(&conv, &x, black_box(&dy)))
+            b.iter(|| conv::backward_kernel(&conv, &x, black_box(&dy)));
         });
         group.finish();
 
@@ -76,10 +76,10 @@ fn layers(criterion: &mut Criterion) {
         let (y, found) = pool::max_forward(&pool, &dy);
         group.bench_function("max_forward", |b| b.iter(|| pool::max_forward(&pool, black_box(&dy))));
         group.bench_function("max_backward", |b| {
-            b.iter(|| pool::max_backward(&pool, &found, black_box(&y)))
+            b.iter(|| pool::max_backward(&pool, &found, black_box(&y)));
         });
         group.bench_function("average_forward", |b| {
-            b.iter(|| pool::average_forward(&pool, black_box(&dy)))
+            b.iter(|| pool::average_forward(&pool, black_box(&dy)));
         });
     }
 }
@@ -96,10 +96,10 @@ fn dense_layers(criterion: &mut Criterion) {
         );
         group.bench_function("forward", |b| b.iter(|| dense::forward(shape, black_box(&x), &w, None)));
         group.bench_function("backward_input", |b| {
-            b.iter(|| dense::backward_input(shape, &w, black_box(&dy)))
+            b.iter(|| dense::backward_input(shape, &w, black_box(&dy)));
         });
         group.bench_function("backward_weights", |b| {
-            b.iter(|| dense::backward_weights(shape, &x, black_box(&dy)))
+            b.iter(|| dense::backward_weights(shape, &x, black_box(&dy)));
         });
     }
 }

@@ -171,20 +171,56 @@ pub fn group_rows(rows: usize, groups: usize, group: usize) -> std::ops::Range<u
     rows * group / groups..rows * (group + 1) / groups
 }
 
-/// Lends `work` a thread's own buffer of at least `len` values, with whatever was left in it: working memory grows with the threads,
-/// never with the batch.
+/// Lends `work` a thread's own buffer of `len` values, with whatever was left in it, beginning at a cache line: working memory grows
+/// with the threads, never with the batch.
 pub fn with_scratch<R>(len: usize, work: impl FnOnce(&mut [f32]) -> R) -> R {
     thread_local! {
-        static SCRATCH: RefCell<Vec<Vec<f32>>> = const { RefCell::new(Vec::new()) };
+        static SCRATCH: RefCell<Vec<Aligned>> = const { RefCell::new(Vec::new()) };
     }
     // Taken out while lent, so that nested loans get a buffer of their own.
     let mut buffer = SCRATCH.with_borrow_mut(Vec::pop).unwrap_or_default();
     if buffer.len() < len {
-        buffer.resize(len, 0.0);
+        buffer = Aligned::zeroed(len);
     }
     let result = work(&mut buffer[..len]);
     SCRATCH.with_borrow_mut(|buffers| buffers.push(buffer));
     result
+}
+
+/// Values that begin at a cache line: a vector of 64 bytes that straddles two lines takes twice the time to load.
+#[derive(Default)]
+pub struct Aligned {
+    values: Vec<f32>,
+    start: usize,
+}
+
+impl Aligned {
+    /// `len` zeros.
+    #[must_use]
+    pub fn zeroed(len: usize) -> Self {
+        const LINE_BYTES: usize = 64;
+        let mut values = vec![0.0; len + LINE_BYTES / size_of::<f32>()];
+        let start = values
+            .as_ptr()
+            .align_offset(LINE_BYTES)
+            .min(LINE_BYTES / size_of::<f32>());
+        values.truncate(start + len);
+        Self { values, start }
+    }
+}
+
+impl std::ops::Deref for Aligned {
+    type Target = [f32];
+
+    fn deref(&self) -> &[f32] {
+        &self.values[self.start..]
+    }
+}
+
+impl std::ops::DerefMut for Aligned {
+    fn deref_mut(&mut self) -> &mut [f32] {
+        &mut self.values[self.start..]
+    }
 }
 
 /// Plain numbers, whose zero fills fresh memory.
@@ -340,6 +376,14 @@ mod tests {
             let groups = reduction_groups(rows, len);
             let covered: Vec<usize> = (0..groups).flat_map(|group| group_rows(rows, groups, group)).collect();
             assert_eq!(covered, (0..rows).collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn aligned_values_begin_at_a_cache_line() {
+        for len in [0, 1, 16, 1000] {
+            let values = Aligned::zeroed(len);
+            assert_eq!((values.len(), values.as_ptr().align_offset(64)), (len, 0));
         }
     }
 

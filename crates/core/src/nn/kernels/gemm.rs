@@ -145,8 +145,12 @@ pub fn multiply(a: Matrix, b: Matrix, mut c: MatrixMut, mode: Mode) {
 /// # Panics
 /// When the shapes do not chain.
 pub fn multiply_in_tiles(a: Matrix, b: Matrix, mut c: MatrixMut, mode: Mode) {
+    // Both operands are packed for every tile: few rows are cut along the columns, so that none is packed twice.
+    const TILE_ROWS: usize = 64;
+    const FEW_ROWS: usize = 96;
     const TILE_COLUMNS: usize = 256;
-    const TILE_VALUES: usize = 64 * 256;
+    const NARROWEST: usize = 32;
+    const MOST_TILES: usize = 8;
     check(&a, &b, &c);
     let (rows, columns) = (c.rows, c.columns);
     if rows == 0 || columns == 0 {
@@ -157,8 +161,11 @@ pub fn multiply_in_tiles(a: Matrix, b: Matrix, mut c: MatrixMut, mode: Mode) {
     if cost < WORTH_WAKING_THREADS {
         return multiply(a, b, c, mode);
     }
-    let tile_columns = columns.div_ceil(columns.div_ceil(TILE_COLUMNS));
-    let tile_rows = (TILE_VALUES / tile_columns).max(1).min(rows.div_ceil(4)).max(8);
+    let (tile_rows, tile_columns) = if rows <= FEW_ROWS {
+        (rows, columns.div_ceil(MOST_TILES).next_multiple_of(NARROWEST))
+    } else {
+        (TILE_ROWS, TILE_COLUMNS)
+    };
     let (down, across) = (rows.div_ceil(tile_rows), columns.div_ceil(tile_columns));
     let target = Target::of(&mut c);
     (0..down * across).into_par_iter().for_each(|index| {
@@ -170,6 +177,27 @@ pub fn multiply_in_tiles(a: Matrix, b: Matrix, mut c: MatrixMut, mode: Mode) {
         // SAFETY: shapes and lengths were checked; the tiles are disjoint and inside `c`, which is borrowed mutably for this call.
         unsafe { multiply_tile(a, b, &target, &tile, mode) };
     });
+}
+
+/// Writes `[columns, rows]` of `from`, `[rows, columns]`, to `to`.
+///
+/// # Panics
+/// When the slices are not that long.
+pub fn transpose(from: &[f32], rows: usize, columns: usize, to: &mut [f32]) {
+    // A block's lines stay in the cache until they are whole.
+    const BLOCK: usize = 16;
+    assert!(
+        from.len() == rows * columns && to.len() == from.len(),
+        "a matrix [{rows}, {columns}]"
+    );
+    for top in (0..rows).step_by(BLOCK) {
+        let bottom = (top + BLOCK).min(rows);
+        for (column, to) in to.chunks_exact_mut(rows.max(1)).enumerate() {
+            for (to, row) in to[top..bottom].iter_mut().zip(top..) {
+                *to = from[row * columns + column];
+            }
+        }
+    }
 }
 
 fn check(a: &Matrix, b: &Matrix, c: &MatrixMut) {
@@ -265,8 +293,15 @@ mod tests {
         c
     }
 
-    fn transpose(a: &[f32], rows: usize, columns: usize) -> Vec<f32> {
-        (0..rows * columns).map(|i| a[i % rows * columns + i / rows]).collect()
+    fn transposed(a: &[f32], rows: usize, columns: usize) -> Vec<f32> {
+        let mut turned = vec![0.0; a.len()];
+        transpose(a, rows, columns, &mut turned);
+        turned
+    }
+
+    #[test]
+    fn a_transposed_matrix_has_its_columns_as_rows() {
+        assert_eq!(transposed(&[1., 2., 3., 4., 5., 6.], 2, 3), [1., 4., 2., 5., 3., 6.]);
     }
 
     proptest! {
@@ -276,7 +311,7 @@ mod tests {
             flip_a: bool, flip_b: bool, sum: bool,
         ) {
             let (a, b) = (values(rows * inner, 1), values(inner * columns, 2));
-            let (at, bt) = (transpose(&a, rows, inner), transpose(&b, inner, columns));
+            let (at, bt) = (transposed(&a, rows, inner), transposed(&b, inner, columns));
             let left = if flip_a { Matrix::new(&at, inner, rows).transposed() } else { Matrix::new(&a, rows, inner) };
             let right = if flip_b { Matrix::new(&bt, columns, inner).transposed() } else { Matrix::new(&b, inner, columns) };
             let stride = columns + gap;

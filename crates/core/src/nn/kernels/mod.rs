@@ -12,6 +12,7 @@ pub mod dense;
 pub mod embedding;
 pub mod gemm;
 pub mod loss;
+mod max_pool;
 pub mod pool;
 pub mod recurrent;
 pub mod simd;

@@ -3,6 +3,7 @@
 //! Global pooling is the same with [`Window::global`]. With padding, only the real cells count: they alone compete for the maximum,
 //! and an average is divided by their number, as TensorFlow does.
 
+use super::max_pool::MaxPooling;
 use super::window::Window;
 use crate::nn::threads;
 
@@ -61,10 +62,10 @@ impl PoolGeometry {
 #[must_use]
 pub fn max_forward(geometry: &PoolGeometry, x: &[f32]) -> (Vec<f32>, ArgMax) {
     if geometry.window.kernel_cells() <= 1 << 8 {
-        let (y, found) = max_forward_as(geometry, x);
+        let (y, found) = max_forward_bytes(geometry, x);
         (y, ArgMax::Bytes(found))
     } else {
-        let (y, found) = max_forward_as(geometry, x);
+        let (y, found) = max_forward_words(geometry, x);
         (y, ArgMax::Words(found))
     }
 }
@@ -188,8 +189,37 @@ impl Cell for u32 {
     }
 }
 
-fn max_forward_as<C: Cell>(geometry: &PoolGeometry, x: &[f32]) -> (Vec<f32>, Vec<C>) {
+/// Maxima with bytes for cells.
+fn max_forward_bytes(geometry: &PoolGeometry, x: &[f32]) -> (Vec<f32>, Vec<u8>) {
+    let pooling = MaxPooling::plain(&geometry.window, geometry.channels);
+    max_forward_by(geometry, x, |x, y, found| pooling.pool(0, x, 0, y, found))
+}
+
+/// Maxima with words for cells, for windows too large for bytes: long loops, one window after the other.
+fn max_forward_words(geometry: &PoolGeometry, x: &[f32]) -> (Vec<f32>, Vec<u32>) {
     let (window, channels) = (&geometry.window, geometry.channels);
+    max_forward_by(geometry, x, |x, y, found| {
+        let outputs = y.chunks_exact_mut(channels).zip(found.chunks_exact_mut(channels));
+        for (index, (best, found)) in outputs.enumerate() {
+            best.fill(f32::NEG_INFINITY);
+            window.for_each_cell(window.output_at(index), |cell, place| {
+                let x = &x[place * channels..][..channels];
+                for ((best, found), value) in best.iter_mut().zip(found.iter_mut()).zip(x) {
+                    if *value > *best || value.is_nan() {
+                        (*best, *found) = (*value, Cell::from_cell(cell));
+                    }
+                }
+            });
+        }
+    })
+}
+
+/// Calls `pool(x, y, found)` for each row of the batch.
+fn max_forward_by<C: Cell>(
+    geometry: &PoolGeometry,
+    x: &[f32],
+    pool: impl Fn(&[f32], &mut [f32], &mut [C]) + Sync,
+) -> (Vec<f32>, Vec<C>) {
     let (input_len, output_len) = (geometry.input_len(), geometry.output_len());
     let (chunk_rows, rows) = geometry.rows(x.len(), input_len);
     let (len, chunk_len) = (rows * output_len, chunk_rows * output_len);
@@ -201,25 +231,7 @@ fn max_forward_as<C: Cell>(geometry: &PoolGeometry, x: &[f32]) -> (Vec<f32>, Vec
             let x = &x[chunk * chunk_rows * input_len..];
             let outputs = y.chunks_exact_mut(output_len).zip(found.chunks_exact_mut(output_len));
             for (x, (y, found)) in x.chunks_exact(input_len).zip(outputs) {
-                let outputs = y.chunks_exact_mut(channels).zip(found.chunks_exact_mut(channels));
-                for (index, (best, found)) in outputs.enumerate() {
-                    let mut first = true;
-                    window.for_each_cell(window.output_at(index), |cell, place| {
-                        let x = &x[place * channels..][..channels];
-                        let cell = C::from_cell(cell);
-                        if first {
-                            best.copy_from_slice(x);
-                            found.fill(cell);
-                            first = false;
-                        } else {
-                            for ((best, found), value) in best.iter_mut().zip(found.iter_mut()).zip(x) {
-                                let better = *value > *best || value.is_nan();
-                                *best = if better { *value } else { *best };
-                                *found = if better { cell } else { *found };
-                            }
-                        }
-                    });
-                }
+                pool(x, y, found);
             }
         },
     )

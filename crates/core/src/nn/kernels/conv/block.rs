@@ -5,12 +5,13 @@
 //! pass works from the non-zeros ([`sparse`](super::sparse)); the convolution's own output never leaves the cache.
 
 use super::ConvGeometry;
-use super::direct::{Prepared, load_up_to, store};
+use super::direct::Prepared;
 use super::plan::Plan;
-use super::sparse::{CLOSED, Pooled, Sparse};
-use crate::nn::kernels::simd::{Isa, Simd, Work, run};
+use super::sparse::{Pooled, Sparse};
+use crate::nn::kernels::gemm::transpose;
+use crate::nn::kernels::max_pool::{CLOSED, MaxPooling};
 use crate::nn::kernels::window::Window;
-use crate::nn::threads::{self, with_scratch};
+use crate::nn::threads::{self, Aligned, with_scratch};
 
 /// `max_pool(relu(conv(x) + bias))`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,7 +60,7 @@ impl ConvBlock {
         let rows = ConvGeometry::rows(x, input_len);
         conv.check_kernel(kernel);
         let plan = Plan::new(conv, kernel, bias);
-        let pooling = Pooling::new(&self.pool, conv.filters);
+        let pooling = MaxPooling::behind_relu(&self.pool, conv.filters);
         let chunk_rows = conv.chunk_rows(rows);
         let (len, chunk_len) = (rows * output_len, chunk_rows * output_len);
         let (y, winners) = threads::build_pair(
@@ -118,7 +119,8 @@ impl ConvBlock {
         };
         let mut gradients = ConvGradients::default();
         if needs[0] {
-            let by_filter = transpose(kernel, patch_len, filters);
+            let mut by_filter = Aligned::zeroed(kernel_len);
+            transpose(kernel, patch_len, filters, &mut by_filter);
             gradients.input = Some(threads::build(
                 rows * input_len,
                 input_len,
@@ -140,10 +142,11 @@ impl ConvBlock {
             gradients.bias = needs[2].then_some(bias);
             gradients.kernel = needs[1].then(|| {
                 if sparse.keeps_layout() {
-                    sums
-                } else {
-                    transpose(&sums, filters, patch_len)
+                    return sums;
                 }
+                let mut kernel = vec![0.0; kernel_len];
+                transpose(&sums, filters, patch_len, &mut kernel);
+                kernel
             });
         }
         gradients
@@ -157,134 +160,27 @@ impl ConvBlock {
     }
 
     /// One row of the batch, one line of pooling windows at a time.
-    fn forward_in_bands(&self, prepared: &Prepared, pooling: &Pooling, x: &[f32], y: &mut [f32], winners: &mut [u8]) {
+    fn forward_in_bands(
+        &self,
+        prepared: &Prepared,
+        pooling: &MaxPooling,
+        x: &[f32],
+        y: &mut [f32],
+        winners: &mut [u8],
+    ) {
         let (pool, filters) = (&self.pool, self.conv.filters);
         let line = pool.output[2] * filters;
-        prepared.with_fields(x, 1, |field, offsets| {
+        prepared.with_fields(x, 1, |laid| {
             with_scratch(pool.kernel[1] * pool.input[2] * filters, |band| {
                 let lines = y.chunks_exact_mut(line).zip(winners.chunks_exact_mut(line));
                 for (height, (y, winners)) in lines.enumerate() {
                     let (cells, top) = pool.real_cells(1, height);
                     let windows = top * pool.input[2]..(top + cells.len()) * pool.input[2];
                     let band = &mut band[..windows.len() * filters];
-                    prepared.windows(field, &offsets[windows.clone()], band);
+                    prepared.windows(&laid, windows.clone(), band);
                     pooling.pool(height * pool.output[2], band, windows.start, y, winners);
                 }
             });
         });
-    }
-}
-
-/// `[columns, rows]` of `[rows, columns]`.
-fn transpose(values: &[f32], rows: usize, columns: usize) -> Vec<f32> {
-    let mut turned = vec![0.0; values.len()];
-    for (row, values) in values.chunks_exact(columns).enumerate() {
-        for (column, value) in values.iter().enumerate() {
-            turned[column * rows + row] = *value;
-        }
-    }
-    turned
-}
-
-/// Where the cells of all pooling windows lie in the convolution's output.
-struct Pooling {
-    isa: Isa,
-    filters: usize,
-    /// The cells of each window that exist, and their places.
-    cells: Vec<(u8, usize)>,
-    /// Where each window's cells begin and, last, end.
-    starts: Vec<usize>,
-}
-
-impl Pooling {
-    #[expect(clippy::cast_possible_truncation, reason = "the window has fewer than 255 cells")]
-    fn new(pool: &Window, filters: usize) -> Self {
-        let (mut cells, mut starts) = (Vec::new(), vec![0]);
-        for window in 0..pool.output_cells() {
-            pool.for_each_cell(pool.output_at(window), |cell, place| cells.push((cell as u8, place)));
-            starts.push(cells.len());
-        }
-        Self {
-            isa: Isa::current(),
-            filters,
-            cells,
-            starts,
-        }
-    }
-
-    /// Relu and pooling of the windows from `first` on that fill `y`; `conv` holds the convolution's output from `place` on.
-    fn pool(&self, first: usize, conv: &[f32], place: usize, y: &mut [f32], winners: &mut [u8]) {
-        let windows = y.len() / self.filters;
-        let cells = &self.cells[self.starts[first]..self.starts[first + windows]];
-        let within = |at: usize| at >= place && (at - place + 1) * self.filters <= conv.len();
-        assert!(
-            cells.iter().all(|(_, at)| within(*at)) && winners.len() == y.len(),
-            "all cells are at hand"
-        );
-        run(
-            self.isa,
-            Pool {
-                pooling: self,
-                first,
-                conv,
-                place,
-                y,
-                winners,
-            },
-        );
-    }
-}
-
-/// [`Pooling::pool`], its checks done.
-struct Pool<'a> {
-    pooling: &'a Pooling,
-    first: usize,
-    conv: &'a [f32],
-    place: usize,
-    y: &'a mut [f32],
-    winners: &'a mut [u8],
-}
-
-impl Work for Pool<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<S: Simd>(self, s: S) {
-        let Pooling {
-            filters, cells, starts, ..
-        } = self.pooling;
-        let outputs = self
-            .y
-            .chunks_exact_mut(*filters)
-            .zip(self.winners.chunks_exact_mut(*filters));
-        for (window, (y, winners)) in outputs.enumerate() {
-            let window = self.first + window;
-            let cells = &cells[starts[window]..starts[window + 1]];
-            let mut filter = 0;
-            while filter < *filters {
-                let left = filters - filter;
-                let (mut best, mut winner) = (s.splat(0.0), s.splat(f32::from(CLOSED)));
-                for (cell, at) in cells {
-                    // SAFETY: `pool` has checked that every cell's filters are in `conv`.
-                    let value =
-                        unsafe { load_up_to(s, self.conv.as_ptr().add((at - self.place) * filters + filter), left) };
-                    let better = s.above_or_nan(value, best);
-                    best = s.select(better, value, best);
-                    winner = s.select(better, s.splat(f32::from(*cell)), winner);
-                }
-                // SAFETY: at most `left` values are written to either; a vector has at most 16.
-                unsafe {
-                    store(s, y.as_mut_ptr().add(filter), left, &[best]);
-                    if left >= S::LANES {
-                        s.store_bytes(winners.as_mut_ptr().add(filter), winner);
-                    } else {
-                        let mut bytes = [0; 16];
-                        s.store_bytes(bytes.as_mut_ptr(), winner);
-                        winners[filter..].copy_from_slice(&bytes[..left]);
-                    }
-                }
-                filter += S::LANES;
-            }
-        }
     }
 }

@@ -5,6 +5,7 @@
 //! without copying them together.
 
 use super::ConvGeometry;
+use crate::nn::kernels::simd::{Isa, Simd, Work, run};
 use crate::nn::kernels::window::Window;
 
 /// Neighbouring values of a patch.
@@ -64,12 +65,16 @@ impl Field {
                 }
             }
         }
-        let offsets = (0..window.output_cells())
+        let offsets: Vec<usize> = (0..window.output_cells())
             .map(|index| {
                 let output = window.output_at(index);
                 place([0, 1, 2].map(|axis| output[axis] * window.strides[axis]))
             })
             .collect();
+        let reach = runs.last().map_or(0, |run: &Run| run.offset + run.len);
+        let last = offsets.last().copied().unwrap_or(0);
+        // What kernels read without looking again.
+        assert!(last + reach <= place([dims[0], 0, 0]), "all windows lie in their field");
         Self {
             window,
             channels,
@@ -95,6 +100,13 @@ impl Field {
             .iter()
             .flat_map(|run| run.offset..run.offset + run.len)
             .collect()
+    }
+
+    /// For each value of some fields, whether the patch that begins there holds anything but zeros.
+    ///
+    /// Pictures have empty surroundings: with nothing under a window, neither its product nor its kernel gradient need be computed.
+    pub fn live(&self, isa: Isa, fields: &[f32]) -> Vec<bool> {
+        run(isa, Live { field: self, fields })
     }
 
     /// Copies rows of a batch into fields, with zeros around; no more than a copy if the field is the input.
@@ -126,8 +138,37 @@ impl Field {
     }
 }
 
+/// [`Field::live`]: plain loops, for the compiler to make vectors of bytes of.
+struct Live<'a> {
+    field: &'a Field,
+    fields: &'a [f32],
+}
+
+impl Work for Live<'_> {
+    type Output = Vec<bool>;
+
+    #[inline(always)]
+    fn run<S: Simd>(self, _: S) -> Vec<bool> {
+        let mut filled = vec![false; self.fields.len()];
+        for (filled, value) in filled.iter_mut().zip(self.fields) {
+            *filled = *value != 0.0;
+        }
+        let mut live = vec![false; filled.len()];
+        for Run { offset, len } in &self.field.runs {
+            for tap in *offset..offset + len {
+                for (live, filled) in live.iter_mut().zip(&filled[tap..]) {
+                    *live |= *filled;
+                }
+            }
+        }
+        live
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::float_cmp, reason = "copies are equal")]
+
     use super::*;
     use crate::nn::kernels::window::Padding;
 
@@ -148,6 +189,18 @@ mod tests {
             Field::new(&g).runs,
             [Run { offset: 0, len: 3 }, Run { offset: 6, len: 3 }]
         );
+    }
+
+    #[test]
+    fn a_patch_is_live_if_it_holds_anything_but_zeros() {
+        let g = ConvGeometry::new(&[3, 4], 1, &[2, 2], 1, &[1, 1], &[1, 1], Padding::Valid).unwrap();
+        let field = Field::new(&g);
+        let live = field.live(
+            Isa::current(),
+            &[0., 0., 0., 0., 0., 0., 0., -0.0, 0., 0., 0., f32::NAN],
+        );
+        let windows: Vec<bool> = field.offsets.iter().map(|offset| live[*offset]).collect();
+        assert_eq!(windows, [false, false, false, false, false, true]);
     }
 
     #[test]

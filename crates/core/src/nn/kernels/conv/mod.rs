@@ -7,22 +7,25 @@
 //!
 //! | | forward | input's gradient | kernel's gradient |
 //! |---|---|---|---|
-//! | 3x3, stride 1, 16 channels and filters or more | [`winograd`] | [`winograd`] | [`direct`] |
-//! | stride 1 | [`direct`] | [`direct`] | [`direct`] |
-//! | any other | [`direct`] | [`col2im`] | [`direct`] |
+//! | 3x3, stride 1, 16 channels and filters or more | [`winograd`] | [`transposed`], [`winograd`] | [`kernel_gradient`] |
+//! | stride 1 | [`direct`] | [`transposed`], [`direct`] | [`kernel_gradient`] |
+//! | any other | [`direct`] | [`col2im`] | [`kernel_gradient`] |
 //! | with relu and max-pooling behind it ([`ConvBlock`]) | as above | [`sparse`] | [`sparse`] |
 
 mod block;
 mod col2im;
 mod direct;
 mod field;
+mod kernel_gradient;
 mod plan;
 mod sparse;
+mod tile;
+mod transposed;
 mod winograd;
 
 pub use block::{ConvBlock, ConvGradients, Winners};
 
-use self::direct::PreparedBackward;
+use self::kernel_gradient::KernelGradient;
 use self::plan::Plan;
 use super::dense::sum_rows;
 use super::window::{Padding, Window, WindowError};
@@ -156,8 +159,8 @@ pub fn backward_input(geometry: &ConvGeometry, kernel: &[f32], dy: &[f32]) -> Ve
     let (input_len, output_len) = (geometry.input_len(), geometry.output_len());
     let rows = ConvGeometry::rows(dy, output_len);
     geometry.check_kernel(kernel);
-    if let Some(transposed) = direct::transposed(geometry) {
-        return forward(&transposed, dy, &direct::transposed_kernel(geometry, kernel), None);
+    if let Some(of_dy) = transposed::geometry_of(geometry) {
+        return forward(&of_dy, dy, &transposed::kernel_of(geometry, kernel), None);
     }
     let chunk_rows = geometry.chunk_rows(rows);
     threads::build(
@@ -181,10 +184,10 @@ pub fn backward_kernel(geometry: &ConvGeometry, x: &[f32], dy: &[f32]) -> Vec<f3
     let rows = ConvGeometry::rows(dy, output_len);
     assert_eq!(x.len(), rows * input_len, "an input of {rows} rows");
     let groups = threads::reduction_groups(rows, geometry.kernel_len());
-    let prepared = PreparedBackward::new(geometry);
+    let prepared = KernelGradient::new(geometry);
     threads::sum_groups(geometry.kernel_len(), groups, geometry.cost(rows), |group, dk| {
         for row in threads::group_rows(rows, groups, group) {
-            prepared.backward_kernel(
+            prepared.add(
                 &x[row * input_len..][..input_len],
                 &dy[row * output_len..][..output_len],
                 dk,

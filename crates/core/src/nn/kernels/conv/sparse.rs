@@ -13,17 +13,13 @@
 //! maximum came from, and windows over nothing but zeros are left out.
 
 use super::ConvGeometry;
-use super::direct::load_up_to;
 use super::field::{Field, Run};
+use super::tile::{load_up_to, store};
+use crate::nn::kernels::max_pool::CLOSED;
 use crate::nn::kernels::simd::{Isa, Simd, Work, run};
 use crate::nn::kernels::window::Window;
 use crate::nn::threads::with_scratch;
 
-/// The winner of a window whose maximum relu has cut off: no gradient passes.
-pub const CLOSED: u8 = u8::MAX;
-/// Patches up to here are short. Masking costs `cells` multiply-adds for every value and every lane of a vector, the other way a
-/// handful of instructions for every non-zero and run.
-const SHORT_PATCH: usize = 36;
 /// Values of a short patch whose sums are in registers together.
 const TAPS: usize = 9;
 /// Vectors of a long patch whose sums are in registers together.
@@ -41,13 +37,21 @@ pub struct Sparse {
     cells: usize,
     /// For each pooling window and each of its cells, the offset of the patch in the field.
     places: Vec<usize>,
+    /// Whether vectors run over filters, not over patches.
+    by_filters: bool,
 }
 
 /// A non-zero gradient: where it applies (a patch in the field, or a filter in the kernel) and its value.
 #[derive(Clone, Copy, Default)]
 struct Slope {
-    at: usize,
+    at: u32,
     value: f32,
+}
+
+/// A place in a field or kernel, which holds fewer values than 2^32.
+#[expect(clippy::cast_possible_truncation, reason = "`Sparse::new` has looked at the largest")]
+fn short(at: usize) -> u32 {
+    at as u32
 }
 
 /// Gradients of one row of a batch: a value and a winning cell for each pooling window and filter.
@@ -64,26 +68,34 @@ impl Sparse {
     pub fn new(geometry: &ConvGeometry, pool: &Window) -> Self {
         let field = Field::new(geometry);
         let (pooled, cells) = (pool.output_cells(), pool.kernel_cells());
+        let largest = field.len().max(geometry.kernel_len());
+        assert!(
+            u32::try_from(largest).is_ok(),
+            "one row of a batch with {largest} values is 16 GB"
+        );
         let mut places = vec![0; pooled * cells];
         for (window, places) in places.chunks_exact_mut(cells).enumerate() {
             pool.for_each_cell(pool.output_at(window), |cell, place| {
                 places[cell] = field.offsets[place];
             });
         }
+        let isa = Isa::current();
+        let by_filters = by_filters(isa, &field, cells);
         Self {
-            isa: Isa::current(),
+            isa,
             taps: field.taps(),
             field,
             filters: geometry.filters,
             pooled,
             cells,
             places,
+            by_filters,
         }
     }
 
     /// Whether kernel gradients are kept `[patch, filters]` as the kernel is, and not `[filters, patch]`.
     pub fn keeps_layout(&self) -> bool {
-        self.taps.len() <= SHORT_PATCH
+        self.by_filters
     }
 
     /// Adds one row's gradients for the kernel (see [`Self::keeps_layout`]) to `dk`, and those for the bias to `db`.
@@ -98,7 +110,8 @@ impl Sparse {
                 self.long_patches(field, pooled, dk, db);
             }
         };
-        if self.field.is_input() {
+        // Long patches are read time and again, which pays for a copy that begins at a cache line.
+        if self.field.is_input() && self.keeps_layout() {
             return with_field(x);
         }
         with_scratch(self.field.len(), |field| {
@@ -111,18 +124,6 @@ impl Sparse {
     pub fn input(&self, kernel: &[f32], pooled: Pooled, dx: &mut [f32]) {
         self.check(pooled);
         assert_eq!(kernel.len(), self.taps.len() * self.filters);
-        if self.field.is_input() {
-            assert_eq!(dx.len(), self.field.len());
-            return run(
-                self.isa,
-                Input {
-                    plan: self,
-                    kernel,
-                    pooled,
-                    dx,
-                },
-            );
-        }
         with_scratch(self.field.len(), |field| {
             field.fill(0.0);
             run(
@@ -162,7 +163,7 @@ impl Sparse {
             let lists = slopes.chunks_exact_mut(self.pooled).zip(&mut counts);
             for ((value, winner), (list, count)) in dy.iter().zip(winners).zip(lists) {
                 let open = *winner != CLOSED && *value != 0.0;
-                let at = places[if open { usize::from(*winner) } else { 0 }];
+                let at = short(places[if open { usize::from(*winner) } else { 0 }]);
                 list[*count] = Slope { at, value: *value };
                 *count += usize::from(open);
             }
@@ -229,6 +230,19 @@ impl Sparse {
     }
 }
 
+/// Whether it takes fewer cycles to add masked values to all taps for all cells, two at a time, than to add up runs of patches for the
+/// non-zeros, half of the lanes say: a vector a cycle there, but not less than a chain of additions takes.
+fn by_filters(isa: Isa, field: &Field, cells: usize) -> bool {
+    const CHAIN: usize = 6;
+    let taps: usize = field.runs.iter().map(|run| run.len).sum();
+    let runs: usize = field
+        .runs
+        .iter()
+        .map(|run| run.len.div_ceil(isa.lanes()).max(CHAIN))
+        .sum();
+    cells * taps <= isa.lanes() * runs
+}
+
 /// Adds `values[i] rows[i]` of some rows, from `at` on, to `sum`: `V` vectors, of which `left` values exist.
 ///
 /// # Safety
@@ -243,7 +257,7 @@ unsafe fn add_rows<S: Simd, const V: usize>(s: S, rows: *const f32, slopes: &[Sl
                 *acc = s.load(sum.add(v * S::LANES));
             }
             for slope in slopes {
-                let (value, row) = (s.splat(slope.value), rows.add(slope.at));
+                let (value, row) = (s.splat(slope.value), rows.add(slope.at as usize));
                 for (v, acc) in acc.iter_mut().enumerate() {
                     *acc = s.mul_add(value, s.load(row.add(v * S::LANES)), *acc);
                 }
@@ -260,10 +274,10 @@ unsafe fn add_rows<S: Simd, const V: usize>(s: S, rows: *const f32, slopes: &[Sl
         unsafe {
             let mut acc = load_up_to(s, sum.add(at), left);
             for slope in slopes {
-                let row = load_up_to(s, rows.add(slope.at + at), left);
+                let row = load_up_to(s, rows.add(slope.at as usize + at), left);
                 acc = s.mul_add(s.splat(slope.value), row, acc);
             }
-            super::direct::store(s, sum.add(at), left, &[acc]);
+            store(s, sum.add(at), left, &[acc]);
         }
     }
 }
@@ -324,7 +338,7 @@ impl Work for LongPatches<'_> {
     }
 }
 
-/// Sums of kernels, window by window.
+/// Sums of kernels, patch by patch.
 struct Input<'a> {
     plan: &'a Sparse,
     kernel: &'a [f32],
@@ -337,45 +351,53 @@ impl Work for Input<'_> {
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let Sparse { filters, cells, .. } = *self.plan;
+        let Sparse {
+            filters, cells, pooled, ..
+        } = *self.plan;
         let patch_len = self.plan.taps.len();
-        // One more list takes what is closed.
-        let mut slopes = vec![Slope::default(); (cells + 1) * filters];
-        let mut counts = vec![0; cells + 1];
+        // For each cell of each window a list of its filters; one more takes what is closed.
+        let mut slopes = vec![Slope::default(); pooled * (cells + 1) * filters];
+        let mut counts = vec![0; pooled * (cells + 1)];
         let windows = self
             .pooled
             .dy
             .chunks_exact(filters)
             .zip(self.pooled.winners.chunks_exact(filters));
-        for (places, (dy, winners)) in self.plan.places.chunks_exact(cells).zip(windows) {
-            counts.fill(0);
+        let lists = slopes
+            .chunks_exact_mut((cells + 1) * filters)
+            .zip(counts.chunks_exact_mut(cells + 1));
+        for ((dy, winners), (lists, counts)) in windows.zip(lists) {
             for (filter, (value, winner)) in dy.iter().zip(winners).enumerate() {
                 let cell = if *value == 0.0 {
                     cells
                 } else {
                     cells.min(usize::from(*winner))
                 };
-                slopes[cell * filters + counts[cell]] = Slope {
-                    at: filter * patch_len,
+                lists[cell * filters + counts[cell]] = Slope {
+                    at: short(filter * patch_len),
                     value: *value,
                 };
                 counts[cell] += 1;
             }
-            for (cell, place) in places.iter().enumerate() {
-                let list = &slopes[cell * filters..][..counts[cell]];
-                if list.is_empty() {
-                    continue;
-                }
-                let mut at = 0;
-                for Run { offset, len } in &self.plan.field.runs {
+        }
+        // Run by run, so that the kernel's part of it stays in the innermost cache.
+        let mut at = 0;
+        for Run { offset, len } in &self.plan.field.runs {
+            for (window, places) in self.plan.places.chunks_exact(cells).enumerate() {
+                for (cell, place) in places.iter().enumerate() {
+                    let list = window * (cells + 1) + cell;
+                    let list = &slopes[list * filters..][..counts[list]];
+                    if list.is_empty() {
+                        continue;
+                    }
                     // SAFETY: the patch at `place` lies in the field, as `dx` is; the runs fill a filter's kernel.
                     unsafe {
                         let dx = self.dx.as_mut_ptr().add(place + offset);
                         add_run(s, self.kernel.as_ptr().add(at), list, dx, *len);
                     }
-                    at += len;
                 }
             }
+            at += len;
         }
     }
 }
@@ -396,7 +418,7 @@ impl Work for ShortPatches<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
         let Sparse { filters, cells, .. } = *self.plan;
-        let live = self.live_windows(s);
+        let live = self.live_windows();
         let mut filter = 0;
         while filter < filters {
             let left = filters - filter;
@@ -410,7 +432,7 @@ impl Work for ShortPatches<'_> {
                     sum = s.add(sum, s.select(closed, s.splat(0.0), slope));
                 }
                 let db = self.db.as_mut_ptr().add(filter);
-                super::direct::store(s, db, left, &[s.add(load_up_to(s, db, left), sum)]);
+                store(s, db, left, &[s.add(load_up_to(s, db, left), sum)]);
 
                 for (block, taps) in self.plan.taps.chunks(TAPS).enumerate() {
                     // The last block repeats its last tap, which is not stored again.
@@ -434,7 +456,7 @@ impl Work for ShortPatches<'_> {
                     }
                     for (tap, sum) in sums.iter().enumerate().take(taps.len()) {
                         let dk = self.dk.as_mut_ptr().add((block * TAPS + tap) * filters + filter);
-                        super::direct::store(s, dk, left, &[s.add(load_up_to(s, dk, left), *sum)]);
+                        store(s, dk, left, &[s.add(load_up_to(s, dk, left), *sum)]);
                     }
                 }
             }
@@ -461,30 +483,15 @@ impl ShortPatches<'_> {
     }
 
     /// The pooling windows with anything but zeros under them.
-    #[inline(always)]
-    fn live_windows<S: Simd>(&self, s: S) -> Vec<usize> {
+    fn live_windows(&self) -> Vec<usize> {
         let Sparse {
             cells, places, field, ..
         } = self.plan;
-        let mut live = Vec::with_capacity(self.plan.pooled);
-        for (window, places) in places.chunks_exact(*cells).enumerate() {
-            let mut any = false;
-            for place in places {
-                for Run { offset, len } in &field.runs {
-                    let mut at = 0;
-                    while at < *len {
-                        // SAFETY: the runs of all patches lie in the field, whose length was checked.
-                        let from = unsafe { self.field.as_ptr().add(place + offset + at) };
-                        // SAFETY: the same, up to the end of the run.
-                        any |= s.any_non_zero(unsafe { load_up_to(s, from, len - at) });
-                        at += S::LANES;
-                    }
-                }
-            }
-            if any {
-                live.push(window);
-            }
-        }
-        live
+        let live = field.live(self.plan.isa, self.field);
+        let windows = places.chunks_exact(*cells).enumerate();
+        windows
+            .filter(|(_, places)| places.iter().any(|place| live[*place]))
+            .map(|(window, _)| window)
+            .collect()
     }
 }

@@ -21,10 +21,10 @@
 //! Vectors run over channels in the input's transformation and over filters in the output's.
 
 use super::ConvGeometry;
-use super::direct::{load_up_to, product, store};
 use super::field::{Field, Run};
+use super::tile::{load_up_to, product, store};
 use crate::nn::kernels::simd::{Isa, Simd, Work, run};
-use crate::nn::threads::with_scratch;
+use crate::nn::threads::{Aligned, with_scratch};
 
 /// Outputs along each axis of a tile.
 const OUT: usize = 4;
@@ -47,9 +47,9 @@ pub struct Winograd {
     vectors: usize,
     blocks: usize,
     /// `[place, block, channels, vectors]`.
-    kernel: Vec<f32>,
+    kernel: Aligned,
     /// Filled up with zeros to whole blocks.
-    bias: Vec<f32>,
+    bias: Aligned,
 }
 
 /// Whether a convolution is of the kind that is computed here, and large enough to gain.
@@ -82,21 +82,22 @@ impl Winograd {
         let vectors = if filters > isa.lanes() { 2 } else { 1 };
         let width = vectors * isa.lanes();
         let blocks = filters.div_ceil(width);
-        let mut padded_bias = vec![0.0; blocks * width];
+        let mut padded_bias = Aligned::zeroed(blocks * width);
         if let Some(bias) = bias {
             padded_bias[..filters].copy_from_slice(bias);
         }
-        let mut transformed = vec![0.0; PLACES * blocks * width * channels];
-        for channel in 0..channels {
-            for filter in 0..filters {
-                let g = |cell: usize| f64::from(kernel[(cell * channels + channel) * filters + filter]);
-                let places = transform_kernel(&[[g(0), g(1), g(2)], [g(3), g(4), g(5)], [g(6), g(7), g(8)]]);
-                for (place, value) in places.into_iter().enumerate() {
-                    let block = place * blocks + filter / width;
-                    transformed[(block * channels + channel) * width + filter % width] = value;
-                }
-            }
-        }
+        let mut transformed = Aligned::zeroed(PLACES * blocks * width * channels);
+        run(
+            isa,
+            TransformKernel {
+                kernel,
+                channels,
+                filters,
+                width,
+                blocks,
+                transformed: &mut transformed,
+            },
+        );
         Self {
             isa,
             field,
@@ -161,29 +162,62 @@ impl Winograd {
     }
 }
 
-/// `G g Gᵀ`, rounded once at the end.
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "rounding to the precision of the product"
-)]
-fn transform_kernel(g: &[[f64; 3]; 3]) -> [f32; PLACES] {
-    const G: [[f64; 3]; IN] = [
-        [1.0 / 4.0, 0.0, 0.0],
-        [-1.0 / 6.0, -1.0 / 6.0, -1.0 / 6.0],
-        [-1.0 / 6.0, 1.0 / 6.0, -1.0 / 6.0],
-        [1.0 / 24.0, 1.0 / 12.0, 1.0 / 6.0],
-        [1.0 / 24.0, -1.0 / 12.0, 1.0 / 6.0],
-        [0.0, 0.0, 1.0],
-    ];
-    let half: [[f64; 3]; IN] =
-        G.map(|row| [0, 1, 2].map(|column| row[0] * g[0][column] + row[1] * g[1][column] + row[2] * g[2][column]));
-    let mut places = [0.0; PLACES];
-    for (row, half) in half.iter().enumerate() {
-        for (column, g) in G.iter().enumerate() {
-            places[row * IN + column] = (half[0] * g[0] + half[1] * g[1] + half[2] * g[2]) as f32;
+/// `G g Gᵀ` of all channels and filters.
+struct TransformKernel<'a> {
+    kernel: &'a [f32],
+    channels: usize,
+    filters: usize,
+    width: usize,
+    blocks: usize,
+    transformed: &'a mut [f32],
+}
+
+impl Work for TransformKernel<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        const CELLS: usize = 3;
+        let Self {
+            channels,
+            filters,
+            width,
+            blocks,
+            ..
+        } = self;
+        assert!(self.kernel.len() == CELLS * CELLS * channels * filters && blocks * width >= filters);
+        assert!(self.transformed.len() == PLACES * blocks * width * channels);
+        for channel in 0..channels {
+            let mut filter = 0;
+            while filter < filters {
+                // SAFETY: the kernel has nine cells of `channels` by `filters`; `transformed` has whole vectors of filters for each
+                // place, block and channel.
+                unsafe {
+                    let g = self.kernel.as_ptr().add(channel * filters + filter);
+                    let mut half = [[s.splat(0.0); CELLS]; IN];
+                    for column in 0..CELLS {
+                        let mut cells = [s.splat(0.0); CELLS];
+                        for (row, cell) in cells.iter_mut().enumerate() {
+                            let at = (row * CELLS + column) * channels * filters;
+                            *cell = load_up_to(s, g.add(at), filters - filter);
+                        }
+                        let places = kernel_transform(s, &cells);
+                        for (half, place) in half.iter_mut().zip(places) {
+                            half[column] = place;
+                        }
+                    }
+                    let to = self.transformed.as_mut_ptr();
+                    let to = to.add((filter / width * channels + channel) * width + filter % width);
+                    for (row, half) in half.iter().enumerate() {
+                        for (column, place) in kernel_transform(s, half).into_iter().enumerate() {
+                            s.store(to.add((row * IN + column) * blocks * channels * width), place);
+                        }
+                    }
+                }
+                filter += S::LANES;
+            }
         }
     }
-    places
 }
 
 /// The tiles `range` of all rows in `fields`, whose transformed inputs and products fit into the scratch.
@@ -237,8 +271,8 @@ impl Tiles<'_> {
                             *cell = load_up_to(s, d.add(height * line + column * channels), channels - channel);
                         }
                         let places = input_transform(s, &cells, two, four, five);
-                        for height in 0..IN {
-                            half[height][column] = places[height];
+                        for (half, place) in half.iter_mut().zip(places) {
+                            half[column] = place;
                         }
                     }
                     let to = self.transformed.as_mut_ptr().add(at * stride + channel);
@@ -349,8 +383,8 @@ impl Tiles<'_> {
                             *place = s.load(m.add((height * IN + column) * place_stride));
                         }
                         let sums = output_transform(s, &places, two, four, eight);
-                        for height in 0..OUT {
-                            half[height][column] = sums[height];
+                        for (half, sum) in half.iter_mut().zip(sums) {
+                            half[column] = sum;
                         }
                     }
                     let bias = s.load(bias.as_ptr().add(filter));
@@ -367,6 +401,24 @@ impl Tiles<'_> {
             }
         }
     }
+}
+
+/// `G g` of one column.
+#[inline(always)]
+fn kernel_transform<S: Simd>(s: S, g: &[S::Vector; 3]) -> [S::Vector; IN] {
+    let [g0, g1, g2] = *g;
+    let [quarter, sixth, twelfth, twenty_fourth] = [4.0, 6.0, 12.0, 24.0].map(|value: f32| s.splat(1.0 / value));
+    let (even, odd) = (s.mul(sixth, s.add(g0, g2)), s.mul(sixth, g1));
+    let (far, far_odd) = (s.mul_add(twenty_fourth, g0, s.mul(sixth, g2)), s.mul(twelfth, g1));
+    let zero = s.splat(0.0);
+    [
+        s.mul(quarter, g0),
+        s.sub(zero, s.add(even, odd)),
+        s.sub(odd, even),
+        s.add(far, far_odd),
+        s.sub(far, far_odd),
+        g2,
+    ]
 }
 
 /// `Bᵀ d` of one column.

@@ -18,7 +18,7 @@ impl Simd for Portable {
     // 16 registers in SSE2, of which four hold operands.
     const ACCUMULATORS: usize = 12;
     type Vector = [f32; LANES];
-    type Mask = [bool; LANES];
+    type Mask = [u32; LANES];
 
     #[inline(always)]
     fn splat(self, value: f32) -> Self::Vector {
@@ -51,25 +51,19 @@ impl Simd for Portable {
     }
 
     #[inline(always)]
-    fn above_or_nan(self, a: Self::Vector, b: Self::Vector) -> Self::Mask {
-        each(|i| a[i] > b[i] || a[i].is_nan())
+    fn max(self, a: Self::Vector, b: Self::Vector) -> Self::Vector {
+        each(|i| if a[i] > b[i] { a[i] } else { b[i] })
     }
 
     #[inline(always)]
     #[expect(clippy::float_cmp, reason = "whether they are equal is the question")]
     fn equal(self, a: Self::Vector, b: Self::Vector) -> Self::Mask {
-        each(|i| a[i] == b[i])
+        each(|i| if a[i] == b[i] { u32::MAX } else { 0 })
     }
 
     #[inline(always)]
     fn select(self, mask: Self::Mask, a: Self::Vector, b: Self::Vector) -> Self::Vector {
-        each(|i| if mask[i] { a[i] } else { b[i] })
-    }
-
-    #[inline(always)]
-    #[expect(clippy::float_cmp, reason = "zero of either sign is the question")]
-    fn any_non_zero(self, a: Self::Vector) -> bool {
-        a != [0.0; LANES]
+        each(|i| f32::from_bits(mask[i] & a[i].to_bits() | !mask[i] & b[i].to_bits()))
     }
 
     #[inline(always)]

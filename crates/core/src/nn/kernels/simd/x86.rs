@@ -4,15 +4,14 @@
 //! intrinsic below relies on; those that touch memory pass on what the [`Simd`] method asks of its caller.
 
 use std::arch::x86_64::{
-    __m256, __m256i, __m512, __mmask16, _CMP_EQ_OQ, _CMP_GT_OQ, _CMP_NEQ_UQ, _CMP_UNORD_Q, _mm_loadl_epi64,
-    _mm_loadu_si128, _mm_packus_epi16, _mm_packus_epi32, _mm_storel_epi64, _mm_storeu_si128, _mm256_add_ps,
-    _mm256_blendv_ps, _mm256_castsi256_si128, _mm256_cmp_ps, _mm256_cvtepi32_ps, _mm256_cvtepu8_epi32,
-    _mm256_cvttps_epi32, _mm256_extracti128_si256, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_loadu_si256,
-    _mm256_maskload_ps, _mm256_maskstore_ps, _mm256_movemask_ps, _mm256_mul_ps, _mm256_or_ps, _mm256_set1_ps,
-    _mm256_setzero_ps, _mm256_storeu_ps, _mm256_sub_ps, _mm512_add_ps, _mm512_cmp_ps_mask, _mm512_cvtepi32_epi8,
-    _mm512_cvtepi32_ps, _mm512_cvtepu8_epi32, _mm512_cvttps_epi32, _mm512_fmadd_ps, _mm512_loadu_ps,
-    _mm512_mask_blend_ps, _mm512_mask_storeu_ps, _mm512_maskz_loadu_ps, _mm512_mul_ps, _mm512_set1_ps,
-    _mm512_setzero_ps, _mm512_storeu_ps, _mm512_sub_ps,
+    __m256, __m256i, __m512, __mmask16, _CMP_EQ_OQ, _mm_loadl_epi64, _mm_loadu_si128, _mm_packus_epi16,
+    _mm_packus_epi32, _mm_storel_epi64, _mm_storeu_si128, _mm256_add_ps, _mm256_blendv_ps, _mm256_castsi256_si128,
+    _mm256_cmp_ps, _mm256_cvtepi32_ps, _mm256_cvtepu8_epi32, _mm256_cvttps_epi32, _mm256_extracti128_si256,
+    _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_loadu_si256, _mm256_maskload_ps, _mm256_maskstore_ps, _mm256_max_ps,
+    _mm256_mul_ps, _mm256_set1_ps, _mm256_storeu_ps, _mm256_sub_ps, _mm512_add_ps, _mm512_cmp_ps_mask,
+    _mm512_cvtepi32_epi8, _mm512_cvtepi32_ps, _mm512_cvtepu8_epi32, _mm512_cvttps_epi32, _mm512_fmadd_ps,
+    _mm512_loadu_ps, _mm512_mask_blend_ps, _mm512_mask_storeu_ps, _mm512_maskz_loadu_ps, _mm512_max_ps, _mm512_mul_ps,
+    _mm512_set1_ps, _mm512_storeu_ps, _mm512_sub_ps,
 };
 use std::sync::OnceLock;
 
@@ -119,9 +118,9 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
-    fn above_or_nan(self, a: __m256, b: __m256) -> __m256 {
+    fn max(self, a: __m256, b: __m256) -> __m256 {
         // SAFETY: `self`.
-        unsafe { _mm256_or_ps(_mm256_cmp_ps::<_CMP_GT_OQ>(a, b), _mm256_cmp_ps::<_CMP_UNORD_Q>(a, a)) }
+        unsafe { _mm256_max_ps(a, b) }
     }
 
     #[inline(always)]
@@ -134,12 +133,6 @@ impl Simd for Avx2 {
     fn select(self, mask: __m256, a: __m256, b: __m256) -> __m256 {
         // SAFETY: `self`.
         unsafe { _mm256_blendv_ps(b, a, mask) }
-    }
-
-    #[inline(always)]
-    fn any_non_zero(self, a: __m256) -> bool {
-        // SAFETY: `self`.
-        unsafe { _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_NEQ_UQ>(a, _mm256_setzero_ps())) != 0 }
     }
 
     #[inline(always)]
@@ -220,9 +213,9 @@ impl Simd for Avx512 {
     }
 
     #[inline(always)]
-    fn above_or_nan(self, a: __m512, b: __m512) -> __mmask16 {
+    fn max(self, a: __m512, b: __m512) -> __m512 {
         // SAFETY: `self`.
-        unsafe { _mm512_cmp_ps_mask::<_CMP_GT_OQ>(a, b) | _mm512_cmp_ps_mask::<_CMP_UNORD_Q>(a, a) }
+        unsafe { _mm512_max_ps(a, b) }
     }
 
     #[inline(always)]
@@ -235,12 +228,6 @@ impl Simd for Avx512 {
     fn select(self, mask: __mmask16, a: __m512, b: __m512) -> __m512 {
         // SAFETY: `self`.
         unsafe { _mm512_mask_blend_ps(mask, b, a) }
-    }
-
-    #[inline(always)]
-    fn any_non_zero(self, a: __m512) -> bool {
-        // SAFETY: `self`.
-        unsafe { _mm512_cmp_ps_mask::<_CMP_NEQ_UQ>(a, _mm512_setzero_ps()) != 0 }
     }
 
     #[inline(always)]
