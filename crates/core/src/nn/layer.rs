@@ -50,6 +50,8 @@ pub struct Pass {
     pub seed: Seed,
     /// The training step, counted over all epochs.
     pub step: u64,
+    /// Whether the gradient of the network's input is asked for, row by row.
+    pub tracks_input: bool,
     /// New values of weights that the forward itself changes (moving averages): the weight's number and its values.
     pub updates: Vec<(usize, Vec<f32>)>,
 }
@@ -62,6 +64,7 @@ impl Pass {
             training: false,
             seed: Seed(0),
             step: 0,
+            tracks_input: false,
             updates: Vec::new(),
         }
     }
@@ -73,6 +76,7 @@ impl Pass {
             training: true,
             seed,
             step,
+            tracks_input: false,
             updates: Vec::new(),
         }
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use burn::backend::ops::FloatTensorOps;
 use burn::backend::{Dispatch, DispatchTensor, TensorData};
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, Gradients, Tensor};
 
 use super::initialize::initialize;
 use super::kernels::loss::{self, LossFunction};
@@ -62,6 +62,8 @@ pub struct Trained {
     pub predicted: Vec<f32>,
     /// The gradient of the loss for each weight tensor; none for those that training does not change.
     pub gradients: Vec<Option<Vec<f32>>>,
+    /// The gradient of the loss for each value of the input, if the pass tracks it.
+    pub input: Option<Vec<f32>>,
     /// New values of weights that the forward itself changes (moving averages), by their number.
     pub updates: Vec<(usize, Vec<f32>)>,
 }
@@ -232,54 +234,53 @@ impl Network {
     pub fn gradients(&self, x: Vec<f32>, truth: Vec<f32>, loss: Loss, pass: &mut Pass) -> Result<Trained> {
         let device = self.device.clone().autodiff();
         let weights = self.upload(&device);
-        let run = self.run(self.input(x)?, &weights, pass)?;
+        let mut input = self.input(x)?;
+        if pass.tracks_input {
+            input = Tensor::<1>::from_dispatch(input)
+                .autodiff()
+                .require_grad()
+                .into_dispatch();
+        }
+        let run = self.run(input.clone(), &weights, pass)?;
         let predicted = self.close(operation::values(&run.output));
         let function = LossFunction::behind(loss, self.closing);
         let mut output = run.output;
         if let (None, Some(closing)) = (function.logits_of, self.closing) {
             output = operation::apply(layers::activation(closing), vec![output])?;
         }
-        let kernel = LossKernel {
-            function,
-            truth: Arc::new(truth),
-        };
-        let mut total = Tensor::<1>::from_dispatch(operation::apply(Arc::new(kernel), vec![output])?);
+        let truth = Arc::new(truth);
+        let mut total = Tensor::<1>::from_dispatch(operation::apply(
+            Arc::new(LossKernel { function, truth }),
+            vec![output],
+        )?);
         for penalty in run.penalties {
             total = total + Tensor::from_dispatch(penalty);
         }
         let mut loss = f64::from(operation::values(&total.clone().into_dispatch())[0]);
-        let mut gradients = if total.is_tracked() {
-            Some(total.backward())
-        } else {
-            None
-        };
+        let mut tape = total.is_tracked().then(|| total.backward());
         operation::check()?;
-        let mut all = Vec::with_capacity(weights.len());
+        let mut gradients = Vec::with_capacity(weights.len());
         for (weight, tensor) in self.weights.iter().zip(weights) {
-            let gradient = gradients
-                .as_mut()
-                .and_then(|gradients| Tensor::<1>::from_dispatch(tensor).grad_remove(gradients));
-            let mut gradient = match gradient {
-                Some(gradient) => Some(
-                    gradient
-                        .into_data()
-                        .try_into_vec::<f32>()
-                        .map_err(|error| Error::Internal(format!("{error:?}")))?,
-                ),
-                None => weight.trainable.then(|| vec![0.0; weight.values.len()]),
-            };
+            let unreached = || weight.trainable.then(|| vec![0.0; weight.values.len()]);
+            let mut gradient = gradient_of(tensor, tape.as_mut())?.or_else(unreached);
             if let Some(regularizer) = weight.regularizer {
                 loss += weight::penalty(regularizer, &weight.values);
                 if let Some(gradient) = &mut gradient {
                     weight::add_penalty_gradient(regularizer, &weight.values, 1.0, gradient);
                 }
             }
-            all.push(gradient);
+            gradients.push(gradient);
         }
+        let input = if pass.tracks_input {
+            gradient_of(input, tape.as_mut())?
+        } else {
+            None
+        };
         Ok(Trained {
             loss,
             predicted,
-            gradients: all,
+            gradients,
+            input,
             updates: std::mem::take(&mut pass.updates),
         })
     }
@@ -388,4 +389,13 @@ impl Network {
 
 fn tensor(values: Vec<f32>, shape: &[usize], device: &Device) -> DispatchTensor {
     Dispatch::float_from_data(TensorData::new(values, shape.to_vec()), device.as_dispatch())
+}
+
+/// The gradient that the tape holds for a tensor, if any.
+fn gradient_of(tensor: DispatchTensor, tape: Option<&mut Gradients>) -> Result<Option<Vec<f32>>> {
+    let gradient = tape.and_then(|tape| Tensor::<1>::from_dispatch(tensor).grad_remove(tape));
+    gradient
+        .map(|gradient| gradient.into_data().try_into_vec::<f32>())
+        .transpose()
+        .map_err(|error| Error::Internal(format!("a gradient cannot be read: {error:?}")))
 }

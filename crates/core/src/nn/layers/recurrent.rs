@@ -130,7 +130,7 @@ impl Layer for Recurrent {
             recurrent_dropout: factors(self.recurrent_dropout, self.layer.units),
             mask: mask.clone(),
             initial: initial.filter(|kept| kept.h.len() == batch * self.layer.units),
-            share_prefix: self.share_prefix,
+            share_prefix: self.share_prefix && !pass.tracks_input,
             kept: self.kept.clone(),
         };
         let tensors = std::iter::once(&inputs[0].tensor).chain(weights).cloned().collect();
