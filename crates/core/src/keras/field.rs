@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::keras::initializer::Initializer;
 use crate::keras::literal::{Literal, float_repr, quoted};
 
 /// Sizes and counts above this are refused: no layer is that large, and products of a few still fit 64 bits.
@@ -37,6 +38,11 @@ pub trait Field: Sized {
     /// As one would write it in Python, for documentation.
     fn to_python(&self) -> String {
         Literal::from_json(&self.to_json()).to_string()
+    }
+
+    /// Itself, if it is an initializer.
+    fn as_initializer(&mut self) -> Option<&mut Initializer> {
+        None
     }
 }
 

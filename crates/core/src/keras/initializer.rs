@@ -167,6 +167,18 @@ impl Initializer {
         }
     }
 
+    /// Counts the seed up, if there is one.
+    pub fn advance_seed(&mut self, by: i64) {
+        match self {
+            Self::RandomNormal { seed, .. }
+            | Self::RandomUniform { seed, .. }
+            | Self::TruncatedNormal { seed, .. }
+            | Self::VarianceScaling { seed, .. }
+            | Self::Orthogonal { seed, .. } => *seed = seed.map(|seed| seed.saturating_add(by)),
+            Self::Zeros | Self::Ones | Self::Constant { .. } | Self::Identity { .. } => {}
+        }
+    }
+
     /// The number of inputs and outputs of a unit for a weight of this shape, as Keras counts them for variance scaling.
     ///
     /// Matrices are `[in, out]`, convolution kernels `[window..., in, out]`; other shapes count the square root of their size.
@@ -305,6 +317,10 @@ impl Field for Initializer {
             Self::Identity { gain } => ("Identity", json!({"gain": gain.to_json()})),
         };
         json!({"class_name": class_name, "config": config})
+    }
+
+    fn as_initializer(&mut self) -> Option<&mut Initializer> {
+        Some(self)
     }
 
     /// The form's name if it means the same.

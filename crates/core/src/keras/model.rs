@@ -156,6 +156,22 @@ impl Model {
         })
     }
 
+    /// The model as Keras 2.3.1 leaves it when it is put together with a known input shape: the weights were made already, so the
+    /// seeds of their initializers have moved on by one. Without an input shape the model stays as it is.
+    ///
+    /// # Errors
+    ///
+    /// A layer does not fit its input.
+    pub fn built(mut self) -> Result<Self, ModelError> {
+        if self.input_shape().is_some() {
+            let shapes = self.shapes(None)?;
+            for (node, shapes) in self.nodes.iter_mut().zip(&shapes) {
+                node.layer.advance_seeds(&shapes.weights);
+            }
+        }
+        Ok(self)
+    }
+
     /// Reads a model configuration.
     ///
     /// # Errors

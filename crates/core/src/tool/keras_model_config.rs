@@ -47,8 +47,8 @@ struct LayerEntry {
 /// The form cannot be read, a layer is wrong or does not fit its input, or the output cannot be written. No output appears then.
 pub fn run(inputs: &Path, output_dir: &Path) -> Result<String> {
     let form: Form = inputs::read(inputs)?;
-    let model = model(&form.model_selection)?;
     // Shapes are checked before anything is written.
+    let model = model(&form.model_selection)?.built()?;
     let table = summary(&model)?;
     let mut outputs = Outputs::in_dir(output_dir);
     outputs.write(OUTPUT, |file| file.write_all(model.to_json().as_bytes()))?;

@@ -6,6 +6,7 @@ use super::arguments::{Absent, Arguments};
 use super::spec::{FormField, FormKind, KeywordSpec, LayerSpec};
 use super::{Applied, LayerError, Shape};
 use crate::keras::field::Field;
+use crate::keras::initializer::Initializer;
 
 /// What the declaration of a layer gives, the same for every layer.
 pub trait Declared: Sized {
@@ -23,6 +24,9 @@ pub trait Declared: Sized {
 
     /// The parameters as Keras 2.3.1 writes them into a configuration.
     fn write(&self, config: &mut Map<String, Value>);
+
+    /// The initializer with this name: `kernel_initializer`.
+    fn initializer_mut(&mut self, name: &str) -> Option<&mut Initializer>;
 
     /// How the Galaxy form shows the layer.
     fn spec() -> LayerSpec;
@@ -136,6 +140,13 @@ macro_rules! layer {
                     stringify!($field).to_owned(),
                     $crate::keras::field::Field::to_json(&self.$field),
                 );)*
+            }
+
+            fn initializer_mut(&mut self, name: &str) -> Option<&mut $crate::keras::initializer::Initializer> {
+                match name {
+                    $(stringify!($field) => $crate::keras::field::Field::as_initializer(&mut self.$field),)*
+                    _ => None,
+                }
             }
 
             fn spec() -> $crate::keras::layers::spec::LayerSpec {

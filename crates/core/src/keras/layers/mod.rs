@@ -33,6 +33,7 @@ pub use self::pooling::{
 pub use self::recurrent::{GRU, LSTM, SimpleRNN};
 pub use self::spec::{FormField, FormKind, KeywordSpec, LayerSpec};
 use crate::keras::field::{Dtype, Field};
+use crate::keras::initializer::Initializer;
 use crate::keras::literal::Literal;
 use crate::keras::shape::{self, Applied, Shape, WeightSpec};
 
@@ -81,6 +82,10 @@ macro_rules! kinds {
 
             fn write(&self, config: &mut Map<String, Value>) {
                 match self { $(Self::$Name(layer) => layer.write(config)),+ }
+            }
+
+            fn initializer_mut(&mut self, name: &str) -> Option<&mut Initializer> {
+                match self { $(Self::$Name(layer) => layer.initializer_mut(name)),+ }
             }
 
             fn apply(&self, inputs: &[Shape]) -> Result<Applied, String> {
@@ -260,6 +265,17 @@ impl Layer {
             weight.trainable &= self.trainable;
         }
         Ok(applied)
+    }
+
+    /// Counts up the seeds of the initializers that these weights started with, as Keras 2.3.1 does each time that it uses one.
+    pub(in crate::keras) fn advance_seeds(&mut self, weights: &[WeightSpec]) {
+        for weight in weights {
+            let stem = if weight.name == "recurrent_kernel" { "recurrent" } else { weight.name };
+            if let Some(initializer) = self.kind.initializer_mut(&format!("{stem}_initializer")) {
+                // The bias on either side of a forget gate that starts open is drawn for itself.
+                initializer.advance_seed(if weight.ones.is_some() { 2 } else { 1 });
+            }
+        }
     }
 
     /// The output's shape without the batch axis.

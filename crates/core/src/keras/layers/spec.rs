@@ -184,6 +184,6 @@ mod tests {
         assert_eq!((conv[0].name, conv[0].default.as_str()), ("strides", "(1, 1)"));
         assert_eq!((conv[1].name, conv[1].default.as_str()), ("padding", "'valid'"));
         assert_eq!(conv[1].expected, "one of 'valid', 'same', 'causal'");
-        assert_eq!(spec("LSTM").kwargs.len(), 21);
+        assert_eq!(spec("LSTM").kwargs.len(), 22);
     }
 }
