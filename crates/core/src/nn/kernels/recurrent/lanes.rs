@@ -52,6 +52,8 @@ pub(crate) trait Simd: Copy {
     fn round(self, a: Self::V) -> Self::V;
     /// `2^n` for whole `n` from -126 to 127.
     fn power_of_two(self, n: Self::V) -> Self::V;
+    /// Asks for the cache line at `at` to be brought near; any address will do.
+    fn prefetch(self, at: *const f32);
 
     /// Reads lanes of `from` at `at`: all, or with `PART` what is left.
     #[inline(always)]
@@ -234,6 +236,8 @@ impl Simd for Portable {
         // With 2^23 + 127 added, the number's last bits are the exponent that 2^n has.
         lanes(|i| f32::from_bits((n[i] + 8_388_735.0).to_bits() << 23))
     }
+    #[inline(always)]
+    fn prefetch(self, _: *const f32) {}
 }
 
 /// AVX-512 and AVX2.
@@ -336,6 +340,10 @@ mod x86 {
         fn power_of_two(self, n: __m512) -> __m512 {
             unsafe { _mm512_scalef_ps(_mm512_set1_ps(1.0), n) }
         }
+        #[inline(always)]
+        fn prefetch(self, at: *const f32) {
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) }
+        }
     }
 
     /// Eight lanes of which the first `n` are set.
@@ -411,6 +419,10 @@ mod x86 {
                 let exponent = _mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127));
                 _mm256_castsi256_ps(_mm256_slli_epi32::<23>(exponent))
             }
+        }
+        #[inline(always)]
+        fn prefetch(self, at: *const f32) {
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) }
         }
     }
 }

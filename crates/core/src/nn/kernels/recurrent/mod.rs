@@ -20,6 +20,7 @@ mod gru;
 mod lanes;
 mod layer;
 mod lstm;
+mod memory;
 mod plan;
 mod product;
 mod projection;
@@ -38,8 +39,8 @@ use lanes::Isa;
 #[derive(Debug)]
 pub struct Saved {
     plan: plan::Plan,
-    /// The trunk, if any, is the last.
-    blocks: Vec<walk::SavedBlock>,
+    /// Of the plan's blocks, as `walk::saved_blocks` cuts it.
+    memory: memory::Memory,
     distinct: Option<distinct::Distinct>,
     /// The embeddings of ids, when dropout lies between them and the layer.
     embeddings: Option<Vec<f32>>,

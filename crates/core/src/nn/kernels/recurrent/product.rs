@@ -12,13 +12,16 @@ use super::lanes::{Isa, Kernel, Simd, dispatch};
 /// Rows of `C` are this much longer than their numbers need at most: products write whole vectors.
 pub(super) const PADDING: usize = 16;
 
+/// Numbers in a cache line.
+const LINE: usize = 16;
+
 /// The length of a row of at least `n` numbers that products may write to at any column below `n`.
 pub(super) fn padded(n: usize) -> usize {
     n.next_multiple_of(16) + PADDING
 }
 
 /// A matrix `[k, n]`, cut into panels of whole vectors and padded with zeros.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub(super) struct Packed {
     k: usize,
     n: usize,
@@ -27,6 +30,8 @@ pub(super) struct Packed {
     panels: usize,
     lanes: usize,
     values: Vec<f32>,
+    /// Where the panels begin in `values`: at a cache line, as a vector that straddles two takes twice the time to load.
+    first: usize,
 }
 
 impl Packed {
@@ -59,12 +64,18 @@ impl Packed {
             panels: vectors.div_ceil(panel),
             lanes,
             values: std::mem::take(&mut self.values),
+            first: 0,
         };
-        self.values.resize(k * self.columns, 0.0);
+        let needed = k * self.columns + LINE;
+        if self.values.len() < needed {
+            self.values = vec![0.0; needed];
+        }
+        self.first = self.values.as_ptr().align_offset(LINE * size_of::<f32>()).min(LINE);
         for index in 0..self.panels {
             let (start, width) = self.panel(index);
             let real = width.min(n - start);
-            let panel = &mut self.values[start * k..(start + width) * k];
+            let from_line = self.first;
+            let panel = &mut self.values[from_line + start * k..from_line + (start + width) * k];
             for (i, row) in panel.chunks_exact_mut(width).enumerate() {
                 let begin = i * stride + start;
                 row[..real].copy_from_slice(&from[begin..begin + real]);
@@ -120,46 +131,42 @@ pub(super) enum Start<'a> {
     Sum,
 }
 
-/// `C[m, n] (+)= A[m, k] * B[k, n]`; row `i` of `C` begins at `c[i * stride]` and is overwritten up to the next whole vector.
-pub(super) fn multiply(isa: Isa, m: usize, a: Left<'_>, b: &Packed, start: Start<'_>, c: &mut [f32], stride: usize) {
-    if m == 0 || b.n == 0 {
-        return;
-    }
-    let Packed { k, columns, .. } = *b;
-    assert!(
-        k == 0 || (m - 1) * a.row + (k - 1) * a.column < a.values.len(),
-        "the left side holds m x k numbers"
-    );
-    assert!(
-        (m - 1) * stride + columns <= c.len() && (m == 1 || columns <= stride),
-        "the result has room for whole vectors"
-    );
-    if let Start::Row(row) = start {
-        assert!(columns <= row.len(), "the bias has room for whole vectors");
-    }
-    dispatch(
-        isa,
-        Multiply {
-            m,
-            a,
-            b,
-            start,
-            c,
-            stride,
-        },
-    );
+/// `C[m, n] (+)= A[m, k] * B[k, n]`, to be computed.
+pub(super) struct Product<'a> {
+    /// Rows of `A` and `C`.
+    pub(super) m: usize,
+    pub(super) a: Left<'a>,
+    pub(super) b: &'a Packed,
+    pub(super) start: Start<'a>,
+    /// Row `i` begins at `c[i * stride]` and is overwritten up to the next whole vector.
+    pub(super) c: &'a mut [f32],
+    pub(super) stride: usize,
+    /// What will be wanted next: brought into the cache meanwhile.
+    pub(super) ahead: &'a [&'a [f32]],
 }
 
-struct Multiply<'a> {
-    m: usize,
-    a: Left<'a>,
-    b: &'a Packed,
-    start: Start<'a>,
-    c: &'a mut [f32],
-    stride: usize,
+impl Product<'_> {
+    /// Computes it.
+    pub(super) fn compute(self, isa: Isa) {
+        let Self { m, a, b, stride, .. } = self;
+        if m == 0 || b.n == 0 {
+            return;
+        }
+        let left = (m - 1) * a.row + b.k.saturating_sub(1) * a.column;
+        assert!(b.k == 0 || left < a.values.len(), "the left side holds m x k numbers");
+        let room = (m - 1) * stride + b.columns <= self.c.len();
+        assert!(
+            room && (m == 1 || b.columns <= stride),
+            "the result has room for whole vectors"
+        );
+        if let Start::Row(row) = self.start {
+            assert!(b.columns <= row.len(), "the bias has room for whole vectors");
+        }
+        dispatch(isa, self);
+    }
 }
 
-impl Kernel for Multiply<'_> {
+impl Kernel for Product<'_> {
     type Out = ();
 
     #[inline(always)]
@@ -171,16 +178,18 @@ impl Kernel for Multiply<'_> {
             start,
             c,
             stride,
+            ahead,
         } = self;
         assert_eq!(b.lanes, S::LANES, "packed for another instruction set");
         let tiles = m.div_ceil(S::TILE);
+        let (mut done, all) = (0, tiles * b.panels);
         for index in 0..b.panels {
             let (first, width) = b.panel(index);
-            let panel = &b.values[first * b.k..(first + width) * b.k];
+            let panel = &b.values[b.first + first * b.k..b.first + (first + width) * b.k];
             for tile in 0..tiles {
                 let (top, bottom) = (m * tile / tiles, m * (tile + 1) / tiles);
                 let job = Tile {
-                    // SAFETY: `multiply` has checked that all of A, C and the bias lie within their slices.
+                    // SAFETY: `compute` has checked that all of A, C and the bias lie within their slices.
                     a: unsafe { a.values.as_ptr().add(top * a.row) },
                     a_row: a.row,
                     a_column: a.column,
@@ -199,6 +208,12 @@ impl Kernel for Multiply<'_> {
                 };
                 // SAFETY: as above; the panel holds k rows of `width` numbers.
                 unsafe { job.any(s, bottom - top, width / S::LANES) }
+                for row in &ahead[ahead.len() * done / all..ahead.len() * (done + 1) / all] {
+                    for line in row.chunks(LINE) {
+                        s.prefetch(line.as_ptr());
+                    }
+                }
+                done += 1;
             }
         }
     }
@@ -316,8 +331,8 @@ mod tests {
                 let packed = Packed::new(isa, &b, n, k, n);
                 let stride = padded(n);
                 let mut c = vec![f32::NAN; m * stride];
-                multiply(isa, m, left, &packed, Start::Row(&start), &mut c, stride);
-                multiply(isa, m, left, &packed, Start::Sum, &mut c, stride);
+                Product { m: m, a: left, b: &packed, start: Start::Row(&start), c: &mut c, stride, ahead: &[] }.compute(isa);
+                Product { m: m, a: left, b: &packed, start: Start::Sum, c: &mut c, stride, ahead: &[] }.compute(isa);
                 for i in 0..m {
                     for j in 0..n {
                         let product: f64 = (0..k)
@@ -337,9 +352,9 @@ mod tests {
                 let packed = Packed::new(isa, &b, n, k, n);
                 let stride = padded(n);
                 let (mut all, mut alone) = (vec![0.0; m * stride], vec![0.0; stride]);
-                multiply(isa, m, Left::rows(&a, k), &packed, Start::Zero, &mut all, stride);
+                Product { m: m, a: Left::rows(&a, k), b: &packed, start: Start::Zero, c: &mut all, stride, ahead: &[] }.compute(isa);
                 for (i, row) in all.chunks(stride).enumerate() {
-                    multiply(isa, 1, Left::rows(&a[i * k..], k), &packed, Start::Zero, &mut alone, stride);
+                    Product { m: 1, a: Left::rows(&a[i * k..], k), b: &packed, start: Start::Zero, c: &mut alone, stride, ahead: &[] }.compute(isa);
                     prop_assert_eq!(&row[..n], &alone[..n]);
                 }
             }
