@@ -1,21 +1,28 @@
-//! AVX2 and AVX-512 by intrinsics.
+//! SSE2, which every x86-64 has, AVX2 and AVX-512 by intrinsics.
 //!
-//! Soundness: a value of either type exists only if `detect` has found the instructions in the machine. That is what every
+//! Soundness: a value of the AVX types exists only if `detect` has found the instructions in the machine. That is what every
 //! intrinsic below relies on; those that touch memory pass on what the [`Simd`] method asks of its caller.
 
 use std::arch::x86_64::{
-    __m256, __m256i, __m512, __mmask16, _CMP_EQ_OQ, _mm_loadl_epi64, _mm_loadu_si128, _mm_packus_epi16,
-    _mm_packus_epi32, _mm_storel_epi64, _mm_storeu_si128, _mm256_add_ps, _mm256_blendv_ps, _mm256_castsi256_si128,
-    _mm256_cmp_ps, _mm256_cvtepi32_ps, _mm256_cvtepu8_epi32, _mm256_cvttps_epi32, _mm256_extracti128_si256,
-    _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_loadu_si256, _mm256_maskload_ps, _mm256_maskstore_ps, _mm256_max_ps,
-    _mm256_mul_ps, _mm256_set1_ps, _mm256_storeu_ps, _mm256_sub_ps, _mm512_add_ps, _mm512_cmp_ps_mask,
-    _mm512_cvtepi32_epi8, _mm512_cvtepi32_ps, _mm512_cvtepu8_epi32, _mm512_cvttps_epi32, _mm512_fmadd_ps,
-    _mm512_loadu_ps, _mm512_mask_blend_ps, _mm512_mask_storeu_ps, _mm512_maskz_loadu_ps, _mm512_max_ps, _mm512_mul_ps,
-    _mm512_set1_ps, _mm512_storeu_ps, _mm512_sub_ps,
+    __m128, __m256, __m256i, __m512, __mmask16, _CMP_EQ_OQ, _mm_add_ps, _mm_and_ps, _mm_andnot_ps, _mm_cmpeq_ps,
+    _mm_cvtepi32_ps, _mm_cvtsi32_si128, _mm_cvtsi128_si32, _mm_cvttps_epi32, _mm_loadl_epi64, _mm_loadu_ps,
+    _mm_loadu_si128, _mm_max_ps, _mm_mul_ps, _mm_or_ps, _mm_packs_epi32, _mm_packus_epi16, _mm_packus_epi32,
+    _mm_set1_ps, _mm_setzero_si128, _mm_storel_epi64, _mm_storeu_ps, _mm_storeu_si128, _mm_sub_ps, _mm_unpacklo_epi8,
+    _mm_unpacklo_epi16, _mm256_add_ps, _mm256_blendv_ps, _mm256_castsi256_si128, _mm256_cmp_ps, _mm256_cvtepi32_ps,
+    _mm256_cvtepu8_epi32, _mm256_cvttps_epi32, _mm256_extracti128_si256, _mm256_fmadd_ps, _mm256_loadu_ps,
+    _mm256_loadu_si256, _mm256_maskload_ps, _mm256_maskstore_ps, _mm256_max_ps, _mm256_mul_ps, _mm256_set1_ps,
+    _mm256_storeu_ps, _mm256_sub_ps, _mm512_add_ps, _mm512_cmp_ps_mask, _mm512_cvtepi32_epi8, _mm512_cvtepi32_ps,
+    _mm512_cvtepu8_epi32, _mm512_cvttps_epi32, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_mask_blend_ps,
+    _mm512_mask_storeu_ps, _mm512_maskz_loadu_ps, _mm512_max_ps, _mm512_mul_ps, _mm512_set1_ps, _mm512_storeu_ps,
+    _mm512_sub_ps,
 };
 use std::sync::OnceLock;
 
 use super::{Simd, Work};
+
+/// The baseline of x86-64. Arrays would do, but compilers do not always make vectors of them.
+#[derive(Clone, Copy)]
+pub struct Sse2;
 
 /// AVX2 with FMA.
 #[derive(Clone, Copy)]
@@ -81,6 +88,116 @@ fn first_lanes(_: Avx2, count: usize) -> __m256i {
 }
 
 // SAFETY of all blocks below: see the head of this file.
+impl Simd for Sse2 {
+    const LANES: usize = 4;
+    const ACCUMULATORS: usize = 12;
+    type Vector = __m128;
+    type Mask = __m128;
+
+    #[inline(always)]
+    fn splat(self, value: f32) -> __m128 {
+        // SAFETY: the baseline.
+        unsafe { _mm_set1_ps(value) }
+    }
+
+    #[inline(always)]
+    fn add(self, a: __m128, b: __m128) -> __m128 {
+        // SAFETY: the baseline.
+        unsafe { _mm_add_ps(a, b) }
+    }
+
+    #[inline(always)]
+    fn sub(self, a: __m128, b: __m128) -> __m128 {
+        // SAFETY: the baseline.
+        unsafe { _mm_sub_ps(a, b) }
+    }
+
+    #[inline(always)]
+    fn mul(self, a: __m128, b: __m128) -> __m128 {
+        // SAFETY: the baseline.
+        unsafe { _mm_mul_ps(a, b) }
+    }
+
+    #[inline(always)]
+    fn mul_add(self, a: __m128, b: __m128, c: __m128) -> __m128 {
+        // SAFETY: the baseline.
+        unsafe { _mm_add_ps(_mm_mul_ps(a, b), c) }
+    }
+
+    #[inline(always)]
+    fn max(self, a: __m128, b: __m128) -> __m128 {
+        // SAFETY: the baseline.
+        unsafe { _mm_max_ps(a, b) }
+    }
+
+    #[inline(always)]
+    fn equal(self, a: __m128, b: __m128) -> __m128 {
+        // SAFETY: the baseline.
+        unsafe { _mm_cmpeq_ps(a, b) }
+    }
+
+    #[inline(always)]
+    fn select(self, mask: __m128, a: __m128, b: __m128) -> __m128 {
+        // SAFETY: the baseline.
+        unsafe { _mm_or_ps(_mm_and_ps(mask, a), _mm_andnot_ps(mask, b)) }
+    }
+
+    #[inline(always)]
+    unsafe fn load(self, from: *const f32) -> __m128 {
+        // SAFETY: the caller for the memory.
+        unsafe { _mm_loadu_ps(from) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_first(self, from: *const f32, count: usize) -> __m128 {
+        let mut lanes = [0.0; 4];
+        for (i, lane) in lanes.iter_mut().enumerate().take(count) {
+            // SAFETY: the caller for `count` values.
+            *lane = unsafe { *from.add(i) };
+        }
+        // SAFETY: four lanes.
+        unsafe { _mm_loadu_ps(lanes.as_ptr()) }
+    }
+
+    #[inline(always)]
+    unsafe fn store(self, to: *mut f32, vector: __m128) {
+        // SAFETY: the caller for the memory.
+        unsafe { _mm_storeu_ps(to, vector) }
+    }
+
+    #[inline(always)]
+    unsafe fn store_first(self, to: *mut f32, count: usize, vector: __m128) {
+        let mut lanes = [0.0; 4];
+        // SAFETY: four lanes.
+        unsafe { _mm_storeu_ps(lanes.as_mut_ptr(), vector) };
+        for (i, lane) in lanes.into_iter().enumerate().take(count) {
+            // SAFETY: the caller for room for `count` values.
+            unsafe { *to.add(i) = lane };
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn load_bytes(self, from: *const u8) -> __m128 {
+        // SAFETY: the caller for four bytes.
+        unsafe {
+            let zero = _mm_setzero_si128();
+            let bytes = _mm_cvtsi32_si128(from.cast::<i32>().read_unaligned());
+            _mm_cvtepi32_ps(_mm_unpacklo_epi16(_mm_unpacklo_epi8(bytes, zero), zero))
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn store_bytes(self, to: *mut u8, vector: __m128) {
+        // SAFETY: the caller for four bytes.
+        unsafe {
+            let words = _mm_cvttps_epi32(vector);
+            let halves = _mm_packs_epi32(words, words);
+            let bytes = _mm_cvtsi128_si32(_mm_packus_epi16(halves, halves));
+            to.cast::<i32>().write_unaligned(bytes);
+        }
+    }
+}
+
 impl Simd for Avx2 {
     const LANES: usize = 8;
     const ACCUMULATORS: usize = 12;
