@@ -2,7 +2,6 @@
 
 use rayon::prelude::*;
 
-use super::lanes::Isa;
 use super::layer::{
     Call, Cell, Gradients, Input, Layer, Needs, OutputGradients, RecurrentError, Weights, check, check_gradients,
 };
@@ -13,6 +12,7 @@ use super::step::Backward;
 use super::walk::{SavedBlock, TOGETHER, Walk, deal, saved_blocks};
 use super::{Saved, add};
 use crate::nn::kernels::embedding::scatter;
+use crate::nn::kernels::simd::Isa;
 use crate::nn::threads::with_flushed_denormals;
 
 /// Numbers that the partial sums of all threads may hold together.

@@ -6,12 +6,13 @@
 
 use rayon::prelude::*;
 
-use super::lanes::{Isa, Kernel, Simd, dispatch};
+use super::lanes::Lanes;
 use super::layer::{Layer, RecurrentError};
 use super::plan::Plan;
 use super::product::{Packed, padded};
 use super::projection::{Batch, Projection};
 use crate::nn::kernels::embedding::index;
+use crate::nn::kernels::simd::{Isa, Simd, Work, run};
 use crate::nn::threads::with_flushed_denormals;
 
 /// Distinct ids that are computed together.
@@ -191,7 +192,7 @@ impl<'a> Uses<'a> {
         sums.clear();
         sums.resize(slots.len() * columns, 0.0);
         for (slot, sum) in slots.zip(sums.chunks_exact_mut(columns.max(1))) {
-            dispatch(
+            run(
                 isa,
                 SumRows {
                     rows: &self.rows[self.starts[slot]..],
@@ -211,8 +212,8 @@ struct SumRows<'a> {
     sum: &'a mut [f32],
 }
 
-impl Kernel for SumRows<'_> {
-    type Out = ();
+impl Work for SumRows<'_> {
+    type Output = ();
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {

@@ -4,7 +4,6 @@ use rayon::prelude::*;
 
 use super::Saved;
 use super::distinct::Distinct;
-use super::lanes::Isa;
 use super::layer::{Call, Input, Layer, Output, RecurrentError, Weights, check};
 use super::memory::Memory;
 use super::plan::{Block, Plan};
@@ -12,6 +11,7 @@ use super::projection::Batch;
 use super::step::{Forward, Projected};
 use super::walk::{SavedBlock, TOGETHER, Walk, deal, saved_blocks, saved_widths};
 use crate::nn::kernels::embedding::gather;
+use crate::nn::kernels::simd::Isa;
 use crate::nn::threads::with_flushed_denormals;
 
 /// Computes a layer on one instruction set.

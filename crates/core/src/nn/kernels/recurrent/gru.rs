@@ -20,10 +20,10 @@
 //! `dz dr da` take the places of `z r a`. `dq` takes that of `q`, while `p` stays: it is the left side of `dU_h = p^T da`.
 
 use super::activation::{apply, backward};
-use super::lanes::Isa;
 use super::projection::{Batch, Projection};
 use super::step::{Backward, Forward};
 use crate::keras::activation::Activation;
+use crate::nn::kernels::simd::Isa;
 
 /// A GRU's activations, and `U_h` when the reset gate comes before it.
 pub(super) struct Gru<'a> {

@@ -33,7 +33,7 @@ mod walk;
 pub use crate::keras::activation::Activation;
 pub use layer::{Call, Cell, Gradients, Input, Layer, Needs, Output, OutputGradients, RecurrentError, States, Weights};
 
-use lanes::Isa;
+use crate::nn::kernels::simd::Isa;
 
 /// What [`forward`] keeps for [`backward`].
 #[derive(Debug)]
@@ -56,7 +56,7 @@ pub fn forward(
     call: &Call<'_>,
     training: bool,
 ) -> Result<Output, RecurrentError> {
-    forward::forward_on(Isa::best(), layer, weights, call, training)
+    forward::forward_on(Isa::current(), layer, weights, call, training)
 }
 
 /// The gradients of what [`forward`] computed, from those of its output; weights and call must be the same. Uses up what was saved,
@@ -72,7 +72,7 @@ pub fn backward(
     above: &OutputGradients<'_>,
     needs: Needs,
 ) -> Result<Gradients, RecurrentError> {
-    backward::backward_on(Isa::best(), layer, weights, call, saved, above, needs)
+    backward::backward_on(Isa::current(), layer, weights, call, saved, above, needs)
 }
 
 /// Adds `values` to `sums`, number by number.

@@ -7,10 +7,13 @@
 //! Each number of `C` is summed over `k` in ascending order whatever the tile it falls in, so a row's result does not depend on which
 //! rows were computed beside it.
 
-use super::lanes::{Isa, Kernel, Simd, dispatch};
+use crate::nn::kernels::simd::{Isa, Simd, Work, run};
 
 /// Rows of `C` are this much longer than their numbers need at most: products write whole vectors.
 pub(super) const PADDING: usize = 16;
+
+/// Rows of a tile of `C`; its vectors side by side are as many as the registers then hold.
+const TILE: usize = 6;
 
 /// Numbers in a cache line.
 const LINE: usize = 16;
@@ -55,7 +58,7 @@ impl Packed {
 
     /// [`Packed::new`] into memory that is there already.
     pub(super) fn fill(&mut self, isa: Isa, from: &[f32], stride: usize, k: usize, n: usize) {
-        let (panel, lanes) = isa.panel();
+        let (panel, lanes) = (isa.accumulators() / TILE, isa.lanes());
         let vectors = n.div_ceil(lanes);
         *self = Self {
             k,
@@ -162,12 +165,12 @@ impl Product<'_> {
         if let Start::Row(row) = self.start {
             assert!(b.columns <= row.len(), "the bias has room for whole vectors");
         }
-        dispatch(isa, self);
+        run(isa, self);
     }
 }
 
-impl Kernel for Product<'_> {
-    type Out = ();
+impl Work for Product<'_> {
+    type Output = ();
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
@@ -181,7 +184,7 @@ impl Kernel for Product<'_> {
             ahead,
         } = self;
         assert_eq!(b.lanes, S::LANES, "packed for another instruction set");
-        let tiles = m.div_ceil(S::TILE);
+        let tiles = m.div_ceil(TILE);
         let (mut done, all) = (0, tiles * b.panels);
         for index in 0..b.panels {
             let (first, width) = b.panel(index);
@@ -240,10 +243,10 @@ impl Tile {
         unsafe {
             match vectors {
                 1 => self.rows::<S, 1>(s, rows),
-                2 if S::PANEL >= 2 => self.rows::<S, 2>(s, rows),
-                3 if S::PANEL >= 3 => self.rows::<S, 3>(s, rows),
-                4 if S::PANEL >= 4 => self.rows::<S, 4>(s, rows),
-                _ => unreachable!("a panel has 1 to {} vectors", S::PANEL),
+                2 if (S::ACCUMULATORS / TILE) >= 2 => self.rows::<S, 2>(s, rows),
+                3 if (S::ACCUMULATORS / TILE) >= 3 => self.rows::<S, 3>(s, rows),
+                4 if (S::ACCUMULATORS / TILE) >= 4 => self.rows::<S, 4>(s, rows),
+                _ => unreachable!("a panel has 1 to {} vectors", (S::ACCUMULATORS / TILE)),
             }
         }
     }
@@ -256,10 +259,10 @@ impl Tile {
                 1 => self.compute::<S, 1, N>(s),
                 2 => self.compute::<S, 2, N>(s),
                 3 => self.compute::<S, 3, N>(s),
-                4 if S::TILE >= 4 => self.compute::<S, 4, N>(s),
-                5 if S::TILE >= 5 => self.compute::<S, 5, N>(s),
-                6 if S::TILE >= 6 => self.compute::<S, 6, N>(s),
-                _ => unreachable!("a tile has 1 to {} rows", S::TILE),
+                4 => self.compute::<S, 4, N>(s),
+                5 => self.compute::<S, 5, N>(s),
+                6 => self.compute::<S, 6, N>(s),
+                _ => unreachable!("a tile has 1 to {} rows", TILE),
             }
         }
     }
@@ -274,7 +277,7 @@ impl Tile {
             if let Some((start, stride)) = self.start {
                 for (r, row) in sums.iter_mut().enumerate() {
                     for (j, sum) in row.iter_mut().enumerate() {
-                        *sum = s.load_from(start.add(r * stride + j * S::LANES));
+                        *sum = s.load(start.add(r * stride + j * S::LANES));
                     }
                 }
             }
@@ -282,12 +285,12 @@ impl Tile {
             for _ in 0..self.k {
                 let mut b = [s.splat(0.0); N];
                 for (j, b) in b.iter_mut().enumerate() {
-                    *b = s.load_from(panel.add(j * S::LANES));
+                    *b = s.load(panel.add(j * S::LANES));
                 }
                 for (r, row) in sums.iter_mut().enumerate() {
                     let factor = s.splat(*a.add(r * self.a_row));
                     for (sum, &b) in row.iter_mut().zip(&b) {
-                        *sum = s.fma(factor, b, *sum);
+                        *sum = s.mul_add(factor, b, *sum);
                     }
                 }
                 a = a.wrapping_add(self.a_column);
@@ -295,7 +298,7 @@ impl Tile {
             }
             for (r, row) in sums.iter().enumerate() {
                 for (j, &sum) in row.iter().enumerate() {
-                    s.store_to(self.c.add(r * self.stride + j * S::LANES), sum);
+                    s.store(self.c.add(r * self.stride + j * S::LANES), sum);
                 }
             }
         }

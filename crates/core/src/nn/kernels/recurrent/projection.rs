@@ -5,8 +5,8 @@
 
 use std::ops::Range;
 
-use super::lanes::Isa;
 use super::product::{Left, Packed, Product, Start, padded};
+use crate::nn::kernels::simd::Isa;
 
 /// Columns of a kernel that are multiplied in one go.
 #[derive(Clone, Debug)]

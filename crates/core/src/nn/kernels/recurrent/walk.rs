@@ -2,12 +2,12 @@
 
 use super::distinct::time;
 use super::gru::Gru;
-use super::lanes::Isa;
 use super::layer::{Call, Cell, Input, Layer, Weights};
 use super::lstm::Lstm;
 use super::plan::{Block, Plan};
 use super::projection::{Batch, Cut, Projection, Source};
 use super::{simple, step};
+use crate::nn::kernels::simd::Isa;
 
 /// Steps whose products are computed in one go: their gates fit the second-level cache.
 pub(super) const TOGETHER: usize = 128;

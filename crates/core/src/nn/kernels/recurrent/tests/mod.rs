@@ -359,7 +359,7 @@ proptest! {
     fn sharing_prefixes_changes_no_bit_of_the_output_and_sums_the_input_gradient(choice in choice()) {
         let alone = Case { share_prefix: false, ..Case::new(choice) };
         let shared = Case { share_prefix: true, ..alone.clone() };
-        let isa = Isa::best();
+        let isa = Isa::current();
         prop_assert_eq!(alone.forward(isa, false).y, shared.forward(isa, false).y);
         let (alone, shared) = (alone.backward(isa), shared.backward(isa));
         for (alone, shared) in [
@@ -386,7 +386,7 @@ proptest! {
         let list = ids.ids.clone().unwrap();
         let x = embedding::gather(&list, ids.steps, &ids.input, ids.layer.features).unwrap();
         let values = Case { ids: None, share_prefix: false, input: x, ..ids.clone() };
-        let isa = Isa::best();
+        let isa = Isa::current();
         let wide = |values: &[f32]| values.iter().map(|&x| f64::from(x)).collect::<Vec<f64>>();
         close("output", &ids.forward(isa, true).y, &wide(&values.forward(isa, true).y))?;
         let (ids, values) = (ids.backward(isa), values.backward(isa));
@@ -430,8 +430,8 @@ fn one_two_and_seven_threads_give_the_same_bytes() {
         let results: Vec<Vec<u32>> = [1, 2, 7]
             .map(|threads| {
                 threads::pool(threads).unwrap().install(|| {
-                    let gradients = case.backward(Isa::best());
-                    let mut all = bits(&case.forward(Isa::best(), false).y);
+                    let gradients = case.backward(Isa::current());
+                    let mut all = bits(&case.forward(Isa::current(), false).y);
                     for part in [
                         &gradients.input,
                         &gradients.kernel,
@@ -458,7 +458,7 @@ fn gradients_that_nobody_asked_for_are_not_made() {
         options: 0b100_0010,
         seed: 5,
     });
-    let saved = case.forward(Isa::best(), true).saved.unwrap();
+    let saved = case.forward(Isa::current(), true).saved.unwrap();
     let above = OutputGradients {
         y: &case.dy,
         h: None,
@@ -484,7 +484,7 @@ fn a_row_that_is_masked_throughout_outputs_zeros_and_keeps_its_state() {
         seed: 7,
     });
     case.mask = Some(vec![false, false, false, true, false, true]);
-    let output = case.forward(Isa::best(), false);
+    let output = case.forward(Isa::current(), false);
     assert_eq!(output.y[..3], [0.0; 3]);
     assert_eq!(output.h[..3], case.h[..3]);
     assert_eq!(output.y[3..], output.h[3..]);
