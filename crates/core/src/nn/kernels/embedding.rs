@@ -35,28 +35,30 @@ pub enum EmbeddingError {
     clippy::cast_precision_loss,
     reason = "ids are below 2^24, where f32 is exact; larger ones compare as they were given"
 )]
-fn id(value: f32, input_dim: usize) -> Option<usize> {
-    let id = value as usize;
-    (id as f32 == value && id < input_dim).then_some(id)
+fn id(value: f32, input_dim: usize) -> Option<u32> {
+    let id = value as u32;
+    (id as f32 == value && (id as usize) < input_dim).then_some(id)
 }
 
-/// All ids as indices into a table of `input_dim` rows.
+/// The id at `at` of `ids`, `[batch, steps]`, as an index into a table of `input_dim` rows.
 ///
 /// # Errors
-/// Names the first value that is none.
-pub(super) fn indices(ids: &[f32], steps: usize, input_dim: usize) -> Result<Vec<u32>, EmbeddingError> {
-    let index = |(at, &value): (usize, &f32)| {
-        id(value, input_dim)
-            .and_then(|id| u32::try_from(id).ok())
-            .ok_or(EmbeddingError::Id {
-                row: at / steps + 1,
-                column: at % steps + 1,
-                value,
-                input_dim,
-                last: input_dim.saturating_sub(1),
-            })
-    };
-    ids.iter().enumerate().map(index).collect()
+/// Names the value when it is none.
+#[inline]
+pub(super) fn index(ids: &[f32], at: usize, steps: usize, input_dim: usize) -> Result<u32, EmbeddingError> {
+    let value = ids[at];
+    id(value, input_dim).ok_or_else(|| EmbeddingError::Id {
+        row: at / steps + 1,
+        column: at % steps + 1,
+        value,
+        input_dim,
+        last: input_dim.saturating_sub(1),
+    })
+}
+
+/// All ids as indices.
+fn indices(ids: &[f32], steps: usize, input_dim: usize) -> Result<Vec<u32>, EmbeddingError> {
+    (0..ids.len()).map(|at| index(ids, at, steps, input_dim)).collect()
 }
 
 /// Looks up `ids`, `[batch, steps]`, in `table`, `[input_dim, dim]`: `[batch, steps, dim]`.

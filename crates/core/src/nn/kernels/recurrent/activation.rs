@@ -6,15 +6,16 @@
 //! - `sigmoid(x) = 1 / (1 + e^-x)` is then within 1e-7 of the true value, and
 //! - `tanh(x) = (1 - e^-2x) / (1 + e^-2x)` within 2e-7.
 
-use super::lanes::{Isa, Kernel, Simd, dispatch};
+use super::lanes::Lanes;
 use crate::keras::activation::Activation;
 use crate::nn::kernels::activation;
+use crate::nn::kernels::simd::{Isa, Simd, Work, run};
 
 /// Replaces one gate's sums, `[units]`, by their activations.
 pub(super) fn apply(activation: Activation, isa: Isa, x: &mut [f32]) {
     match activation {
         Activation::Tanh | Activation::Sigmoid | Activation::HardSigmoid | Activation::Relu => {
-            dispatch(isa, Apply { activation, x });
+            run(isa, Apply { activation, x });
         }
         _ => {
             let units = x.len();
@@ -30,7 +31,7 @@ pub(super) fn backward(activation: Activation, y: &[f32], d: &mut [f32]) {
 
 /// `2^x`, for `x` from -126 to 126; beyond, the value there.
 #[inline(always)]
-fn exp2<S: Simd>(s: S, x: S::V) -> S::V {
+fn exp2<S: Simd>(s: S, x: S::Vector) -> S::Vector {
     const COEFFICIENTS: [f32; 6] = [
         1.0,
         0.693_147,
@@ -39,26 +40,27 @@ fn exp2<S: Simd>(s: S, x: S::V) -> S::V {
         0.009_671_513,
         0.001_326_472_7,
     ];
-    let x = s.max(s.min(x, s.splat(126.0)), s.splat(-126.0));
+    // A NaN stays one.
+    let x = s.max(s.splat(-126.0), s.min(s.splat(126.0), x));
     let n = s.round(x);
     let f = s.sub(x, n);
     let mut sum = s.splat(COEFFICIENTS[5]);
     for &coefficient in COEFFICIENTS[..5].iter().rev() {
-        sum = s.fma(sum, f, s.splat(coefficient));
+        sum = s.mul_add(sum, f, s.splat(coefficient));
     }
     s.mul(sum, s.power_of_two(n))
 }
 
 /// `1 / (1 + e^-x)`
 #[inline(always)]
-pub(super) fn sigmoid<S: Simd>(s: S, x: S::V) -> S::V {
+pub(super) fn sigmoid<S: Simd>(s: S, x: S::Vector) -> S::Vector {
     let e = exp2(s, s.mul(x, s.splat(-std::f32::consts::LOG2_E)));
     s.div(s.splat(1.0), s.add(s.splat(1.0), e))
 }
 
 /// `(1 - e^-2x) / (1 + e^-2x)`
 #[inline(always)]
-pub(super) fn tanh<S: Simd>(s: S, x: S::V) -> S::V {
+pub(super) fn tanh<S: Simd>(s: S, x: S::Vector) -> S::Vector {
     let e = exp2(s, s.mul(x, s.splat(-2.0 * std::f32::consts::LOG2_E)));
     s.div(s.sub(s.splat(1.0), e), s.add(s.splat(1.0), e))
 }
@@ -75,15 +77,18 @@ impl Apply<'_> {
         let y = match self.activation {
             Activation::Tanh => tanh(s, x),
             Activation::Sigmoid => sigmoid(s, x),
-            Activation::HardSigmoid => s.max(s.min(s.fma(x, s.splat(0.2), s.splat(0.5)), s.splat(1.0)), s.splat(0.0)),
-            _ => s.max(x, s.splat(0.0)),
+            Activation::HardSigmoid => s.max(
+                s.splat(0.0),
+                s.min(s.splat(1.0), s.mul_add(x, s.splat(0.2), s.splat(0.5))),
+            ),
+            _ => s.max(s.splat(0.0), x),
         };
         s.write::<PART>(self.x, at, y);
     }
 }
 
-impl Kernel for Apply<'_> {
-    type Out = ();
+impl Work for Apply<'_> {
+    type Output = ();
     #[inline(always)]
     fn run<S: Simd>(mut self, s: S) {
         let whole = self.x.len() / S::LANES * S::LANES;

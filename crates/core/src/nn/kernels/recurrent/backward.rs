@@ -2,7 +2,6 @@
 
 use rayon::prelude::*;
 
-use super::lanes::Isa;
 use super::layer::{
     Call, Cell, Gradients, Input, Layer, Needs, OutputGradients, RecurrentError, Weights, check, check_gradients,
 };
@@ -10,9 +9,10 @@ use super::plan::{Block, Plan};
 use super::product::{Packed, padded};
 use super::projection::Batch;
 use super::step::Backward;
-use super::walk::{SavedBlock, TOGETHER, Walk, deal};
+use super::walk::{SavedBlock, TOGETHER, Walk, deal, saved_blocks};
 use super::{Saved, add};
 use crate::nn::kernels::embedding::scatter;
+use crate::nn::kernels::simd::Isa;
 use crate::nn::threads::with_flushed_denormals;
 
 /// Numbers that the partial sums of all threads may hold together.
@@ -83,7 +83,7 @@ impl Sums {
 /// A block on its way back.
 struct Job<'x> {
     index: usize,
-    saved: SavedBlock,
+    saved: SavedBlock<'x>,
     /// The gradients of its rows' inputs, if they are asked for.
     dx: Vec<&'x mut [f32]>,
 }
@@ -101,16 +101,13 @@ fn run(
     let (units, features) = (layer.units, layer.features);
     let Saved {
         plan,
-        mut blocks,
+        mut memory,
         distinct,
         ..
     } = saved;
     let walk = Walk::new(isa, layer, weights, call, true);
-    let mut trunk_saved = if plan.trunk.is_some() {
-        blocks.pop().unwrap_or_default()
-    } else {
-        SavedBlock::default()
-    };
+    let mut blocks = saved_blocks(layer, &plan, &mut memory);
+    let trunk_saved = blocks.split_off(plan.blocks.len()).pop().unwrap_or_default();
 
     let values = walk.has_values();
     let mut dx = vec![
@@ -182,16 +179,16 @@ fn run(
                     .unwrap_or_default(),
             );
         };
-        trunk_saved = back_through(&walk, trunk, trunk_saved, row, arrive, needs, &mut total).saved;
+        back_through(&walk, trunk, trunk_saved, row, arrive, needs, &mut total);
     }
 
     let mut gradients = Gradients::default();
     if let (Some(distinct), Input::Ids { table, .. }) = (&distinct, call.input) {
-        let mut kept: Vec<&[f32]> = ended.iter().map(|ended| ended.saved.kept.as_slice()).collect();
-        kept.push(&trunk_saved.kept);
+        let blocks = saved_blocks(layer, &plan, &mut memory);
+        let kept: Vec<&[f32]> = blocks.iter().map(|block| &*block.kept).collect();
         let needs = (needs.weights, needs.input);
         if needs.0 || needs.1 {
-            let (kernel, table) = distinct.gradients(layer, &walk.input, table, &kept, needs);
+            let (kernel, table) = distinct.gradients(isa, layer, &walk.input, table, &kept, needs);
             total.kernel = kernel.unwrap_or_default();
             gradients.input = table;
         }
@@ -230,7 +227,6 @@ fn bias_gradient(layer: &Layer, kept: &[f32]) -> Vec<f32> {
 /// A block that has come back to its first step.
 struct Ended {
     index: usize,
-    saved: SavedBlock,
     /// Gradients of the states it began with, `[rows, units]`.
     dh: Vec<f32>,
     dc: Vec<f32>,
@@ -279,7 +275,7 @@ fn from_above(
 fn back_through(
     walk: &Walk<'_>,
     block: &Block,
-    mut saved: SavedBlock,
+    saved: SavedBlock<'_>,
     mut dx: Vec<&mut [f32]>,
     arrive: impl Fn(usize, usize, &mut [f32], &mut [f32]),
     needs: Needs,
@@ -301,30 +297,27 @@ fn back_through(
             arrive(r, step, dh, &mut dc[r * carry..(r + 1) * carry]);
         }
         let tokens = block.before[step]..block.before[step] + n;
-        let before = if carry > 0 { &saved.c } else { &saved.h };
+        let before = if carry > 0 { &*saved.c } else { &*saved.h };
+        let (earlier, kept) = saved.kept[..tokens.end * kept_width].split_at_mut(tokens.start * kept_width);
+        let ahead: Vec<&[f32]> = earlier.rchunks(kept_width).take(n).collect();
         let mut back = Backward {
             n,
             units,
-            kept: &mut saved.kept[tokens.start * kept_width..tokens.end * kept_width],
+            kept,
             kept_width,
             before: &before[tokens.start * units..tokens.end * units],
             dh: &mut dh[..n * stride],
             dh_stride: stride,
             dc: &mut dc[..n * carry],
         };
-        walk.backward(&mut back, &block.rows[..n], &mut scratch);
+        walk.backward(&mut back, &block.rows[..n], &ahead, &mut scratch);
         if step == 0 || block.before[end] - block.before[step - 1] > TOGETHER {
             memory.sum_steps(walk, block, step..end, &saved, &mut dx, needs, sums);
             end = step;
         }
     }
     let dh = dh.chunks_exact(stride).flat_map(|dh| &dh[..units]).copied().collect();
-    Ended {
-        index: 0,
-        saved,
-        dh,
-        dc,
-    }
+    Ended { index: 0, dh, dc }
 }
 
 /// Working memory of the sums over steps.
@@ -347,7 +340,7 @@ impl Memory {
         walk: &Walk<'_>,
         block: &Block,
         steps: std::ops::Range<usize>,
-        saved: &SavedBlock,
+        saved: &SavedBlock<'_>,
         dx: &mut [&mut [f32]],
         needs: Needs,
         sums: &mut Sums,
@@ -356,33 +349,17 @@ impl Memory {
         let tokens = block.before[steps.start]..block.before[steps.end];
         walk.collect(block, steps.start, steps.end, &mut self.x, &mut self.rows);
         let kept = &saved.kept[tokens.start * kept_width..tokens.end * kept_width];
-        let dz = Batch {
-            values: kept,
-            stride: kept_width,
-            rows: &self.rows,
-        };
+        let dz = Batch::new(kept, kept_width, &self.rows);
         if needs.weights {
-            let h = Batch {
-                values: &saved.h[tokens.start * units..tokens.end * units],
-                stride: units,
-                rows: &self.rows,
-            };
+            let h = Batch::new(&saved.h[tokens.start * units..tokens.end * units], units, &self.rows);
             walk.recurrent
                 .weight_gradient(h, dz, &mut sums.recurrent, &mut self.product);
             if let Some(candidate) = &walk.candidate {
-                let p = Batch {
-                    values: &kept[3 * units..],
-                    stride: kept_width,
-                    rows: &self.rows,
-                };
+                let p = Batch::new(&kept[3 * units..], kept_width, &self.rows);
                 candidate.weight_gradient(p, dz, &mut sums.recurrent, &mut self.product);
             }
             if walk.has_values() {
-                let x = Batch {
-                    values: &self.x,
-                    stride: features,
-                    rows: &self.rows,
-                };
+                let x = Batch::new(&self.x, features, &self.rows);
                 walk.input.weight_gradient(x, dz, &mut sums.kernel, &mut self.product);
             }
             for kept in kept.chunks_exact(kept_width.max(1)) {

@@ -6,11 +6,13 @@
 
 use rayon::prelude::*;
 
+use super::lanes::Lanes;
 use super::layer::{Layer, RecurrentError};
 use super::plan::Plan;
 use super::product::{Packed, padded};
 use super::projection::{Batch, Projection};
-use crate::nn::kernels::embedding::indices;
+use crate::nn::kernels::embedding::index;
+use crate::nn::kernels::simd::{Isa, Simd, Work, run};
 use crate::nn::threads::with_flushed_denormals;
 
 /// Distinct ids that are computed together.
@@ -38,7 +40,6 @@ impl Distinct {
         input_dim: usize,
     ) -> Result<Self, RecurrentError> {
         const UNSEEN: u32 = u32::MAX;
-        let ids = indices(ids, steps, input_dim)?;
         let mut slot_of = vec![UNSEEN; input_dim];
         let mut found = Self {
             ids: Vec::new(),
@@ -47,7 +48,8 @@ impl Distinct {
         for block in plan.all() {
             for (step, &active) in block.active.iter().enumerate() {
                 for (r, &row) in block.rows[..active].iter().enumerate() {
-                    let id = ids[row * steps + time(layer, steps, block.position(r, step))];
+                    let at = row * steps + time(layer, steps, block.position(r, step));
+                    let id = index(ids, at, steps, input_dim)?;
                     let slot = &mut slot_of[id as usize];
                     if *slot == UNSEEN {
                         *slot = u32::try_from(found.ids.len()).unwrap_or(UNSEEN);
@@ -71,11 +73,7 @@ impl Distinct {
                 with_flushed_denormals(|| {
                     let embeddings = embeddings(ids, table, features);
                     let rows = vec![0; ids.len()];
-                    let batch = Batch {
-                        values: &embeddings,
-                        stride: features,
-                        rows: &rows,
-                    };
+                    let batch = Batch::new(&embeddings, features, &rows);
                     projection.forward(batch, projected, &mut Vec::new());
                 });
             });
@@ -86,6 +84,7 @@ impl Distinct {
     /// the plan's order, `kept` numbers per step.
     pub(super) fn gradients(
         &self,
+        isa: Isa,
         layer: &Layer,
         projection: &Projection<'_>,
         table: &[f32],
@@ -109,19 +108,11 @@ impl Distinct {
                     for chunk in chunks * sum / sums..chunks * (sum + 1) / sums {
                         let slots = chunk * TOGETHER..self.ids.len().min((chunk + 1) * TOGETHER);
                         let rows = vec![0; slots.len()];
-                        uses.sum(slots.clone(), columns, &mut dp);
-                        let dp = Batch {
-                            values: &dp,
-                            stride: columns,
-                            rows: &rows,
-                        };
+                        uses.sum(isa, slots.clone(), columns, &mut dp);
+                        let dp = Batch::new(&dp, columns, &rows);
                         if needs.0 {
                             let embeddings = embeddings(&self.ids[slots.clone()], table, features);
-                            let e = Batch {
-                                values: &embeddings,
-                                stride: features,
-                                rows: &rows,
-                            };
+                            let e = Batch::new(&embeddings, features, &rows);
                             projection.weight_gradient(e, dp, &mut dk, &mut memory);
                         }
                         if needs.1 {
@@ -163,8 +154,11 @@ pub(super) fn time(layer: &Layer, steps: usize, position: usize) -> usize {
 }
 
 fn embeddings(ids: &[u32], table: &[f32], features: usize) -> Vec<f32> {
-    let row = |&id: &u32| &table[id as usize * features..(id as usize + 1) * features];
-    ids.iter().flat_map(row).copied().collect()
+    let mut rows = Vec::with_capacity(ids.len() * features);
+    for &id in ids {
+        rows.extend_from_slice(&table[id as usize * features..(id as usize + 1) * features]);
+    }
+    rows
 }
 
 /// For each distinct id, the gradients of the steps that use it, in the plan's order.
@@ -194,12 +188,52 @@ impl<'a> Uses<'a> {
     }
 
     /// The sums of the ids at `slots`, `columns` numbers each.
-    fn sum(&self, slots: std::ops::Range<usize>, columns: usize, sums: &mut Vec<f32>) {
+    fn sum(&self, isa: Isa, slots: std::ops::Range<usize>, columns: usize, sums: &mut Vec<f32>) {
         sums.clear();
         sums.resize(slots.len() * columns, 0.0);
         for (slot, sum) in slots.zip(sums.chunks_exact_mut(columns.max(1))) {
-            for row in &self.rows[self.starts[slot]..self.starts[slot + 1]] {
-                super::add(sum, row);
+            run(
+                isa,
+                SumRows {
+                    rows: &self.rows[self.starts[slot]..],
+                    count: self.starts[slot + 1] - self.starts[slot],
+                    sum,
+                },
+            );
+        }
+    }
+}
+
+/// Adds rows up, bringing those behind into the cache: each use of an id lies somewhere else.
+struct SumRows<'a> {
+    /// The rows to add, and those that will be added next.
+    rows: &'a [&'a [f32]],
+    count: usize,
+    sum: &'a mut [f32],
+}
+
+impl Work for SumRows<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        /// Rows to look ahead: each is some 25 cache lines.
+        const AHEAD: usize = 2;
+        let whole = self.sum.len() / S::LANES * S::LANES;
+        for (at, row) in self.rows[..self.count].iter().enumerate() {
+            if let Some(next) = self.rows.get(at + AHEAD) {
+                for line in next[..self.sum.len()].chunks(16) {
+                    s.prefetch(line.as_ptr());
+                }
+            }
+            let row = &row[..self.sum.len()];
+            for j in (0..whole).step_by(S::LANES) {
+                let sum = s.add(s.read::<false>(self.sum, j), s.read::<false>(row, j));
+                s.write::<false>(self.sum, j, sum);
+            }
+            if whole < row.len() {
+                let sum = s.add(s.read::<true>(self.sum, whole), s.read::<true>(row, whole));
+                s.write::<true>(self.sum, whole, sum);
             }
         }
     }

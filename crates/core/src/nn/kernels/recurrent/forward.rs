@@ -4,13 +4,14 @@ use rayon::prelude::*;
 
 use super::Saved;
 use super::distinct::Distinct;
-use super::lanes::Isa;
 use super::layer::{Call, Input, Layer, Output, RecurrentError, Weights, check};
+use super::memory::Memory;
 use super::plan::{Block, Plan};
 use super::projection::Batch;
 use super::step::{Forward, Projected};
-use super::walk::{SavedBlock, TOGETHER, Walk, deal};
+use super::walk::{SavedBlock, TOGETHER, Walk, deal, saved_blocks, saved_widths};
 use crate::nn::kernels::embedding::gather;
+use crate::nn::kernels::simd::Isa;
 use crate::nn::threads::with_flushed_denormals;
 
 /// Computes a layer on one instruction set.
@@ -48,7 +49,6 @@ struct Trace {
 struct Walked {
     h: Vec<f32>,
     c: Vec<f32>,
-    saved: SavedBlock,
 }
 
 /// The input's projections, if they are made for the whole batch.
@@ -80,10 +80,13 @@ fn run(
         h: vec![0.0; units],
         c: vec![0.0; carry],
     };
-    let trunk = plan.trunk.as_ref().map(|trunk| {
+    let per_step: usize = saved_widths(layer).iter().sum();
+    let mut memory = Memory::take(if training { plan.total * per_step } else { 0 });
+    let mut saved = saved_blocks(layer, &plan, &mut memory);
+    if let (Some(trunk), Some(saved)) = (&plan.trunk, saved.get_mut(plan.blocks.len())) {
         let start = (vec![0.0; units], vec![0.0; carry]);
-        walk_block(&walk, trunk, words, start, training, &mut [], Some(&mut trace))
-    });
+        walk_block(&walk, trunk, words, start, saved, &mut [], Some(&mut trace));
+    }
 
     let mut h = vec![0.0; batch * units];
     let mut c = vec![0.0; batch * carry];
@@ -120,13 +123,11 @@ fn run(
         (rows(&h, units), rows(&c, carry))
     };
     let mut outputs = deal(if width == 0 { &mut [] } else { &mut y }, width, &plan.blocks);
-    let mut walked: Vec<Walked> = plan
-        .blocks
-        .par_iter()
-        .with_max_len(1)
-        .zip(outputs.par_iter_mut())
-        .map(|(block, y)| with_flushed_denormals(|| walk_block(&walk, block, words, start(block), training, y, None)))
-        .collect();
+    let jobs = plan.blocks.par_iter().with_max_len(1).zip(&mut outputs).zip(&mut saved);
+    let walk_one = |((block, y), saved): ((&Block, &mut Vec<&mut [f32]>), &mut SavedBlock<'_>)| {
+        with_flushed_denormals(|| walk_block(&walk, block, words, start(block), saved, y, None))
+    };
+    let walked: Vec<Walked> = jobs.map(walk_one).collect();
 
     for (block, walked) in plan.blocks.iter().zip(&walked) {
         for (r, &row) in block.rows.iter().enumerate() {
@@ -140,10 +141,9 @@ fn run(
             y[row * units..(row + 1) * units].fill(0.0);
         }
     }
-    walked.extend(trunk);
-    let saved = training.then(|| Saved {
-        blocks: walked.into_iter().map(|walked| walked.saved).collect(),
+    let saved = training.then_some(Saved {
         plan,
+        memory,
         distinct,
         embeddings: None,
     });
@@ -161,7 +161,7 @@ fn walk_block(
     block: &Block,
     words: Words<'_>,
     start: (Vec<f32>, Vec<f32>),
-    training: bool,
+    saved: &mut SavedBlock<'_>,
     y: &mut [&mut [f32]],
     mut trace: Option<&mut Trace>,
 ) -> Walked {
@@ -173,15 +173,8 @@ fn walk_block(
     let z_stride = walk.recurrent.stride();
     let x_stride = walk.input.stride();
     let mut z = vec![0.0; most * z_stride];
-    let mut saved = SavedBlock::default();
-    let mut unkept = Vec::new();
-    if training {
-        saved.kept = vec![0.0; block.total() * kept_width];
-        saved.h.reserve_exact(block.total() * units);
-        saved.c.reserve_exact(block.total() * carry);
-    } else {
-        unkept = vec![0.0; most * kept_width];
-    }
+    let training = !saved.kept.is_empty();
+    let mut unkept = vec![0.0; if training { 0 } else { most * kept_width }];
     let (mut values, mut rows, mut scratch) = (Vec::new(), Vec::new(), Vec::new());
     let mut projected = Vec::new();
     let mut projected_steps = 0..0;
@@ -204,11 +197,7 @@ fn walk_block(
                     .max(step + 1);
                 walk.collect(block, step, end, &mut values, &mut rows);
                 projected.resize(projected.len().max(rows.len() * x_stride), 0.0);
-                let inputs = Batch {
-                    values: &values,
-                    stride: walk.layer.features,
-                    rows: &rows,
-                };
+                let inputs = Batch::new(&values, walk.layer.features, &rows);
                 walk.input.forward(inputs, &mut projected, &mut scratch);
                 projected_steps = step..end;
             }
@@ -219,10 +208,17 @@ fn walk_block(
                 index: None,
             }
         };
+        let mut ahead: Vec<&[f32]> = Vec::with_capacity(2 * n);
+        if words.is_some() {
+            ahead.extend((0..n).map(|r| x.row(r, columns)));
+        }
         let kept = if training {
-            saved.h.extend_from_slice(&h[..n * units]);
-            saved.c.extend_from_slice(&c[..n * carry]);
-            &mut saved.kept[before * kept_width..(before + n) * kept_width]
+            let end = before + n;
+            saved.h[before * units..end * units].copy_from_slice(&h[..n * units]);
+            saved.c[before * carry..end * carry].copy_from_slice(&c[..n * carry]);
+            let (now, next) = saved.kept[before * kept_width..].split_at_mut(n * kept_width);
+            ahead.extend(next.chunks(kept_width).take(n));
+            now
         } else {
             &mut unkept[..n * kept_width]
         };
@@ -239,7 +235,7 @@ fn walk_block(
             h: h_now,
             c: c_now,
         };
-        walk.forward(&mut forward, &block.rows[..n], &mut scratch);
+        walk.forward(&mut forward, &block.rows[..n], &ahead, &mut scratch);
         for (r, y) in y.iter_mut().enumerate().take(n) {
             for position in block.outputs(r, step) {
                 y[position * units..(position + 1) * units].copy_from_slice(&h[r * units..(r + 1) * units]);
@@ -250,5 +246,5 @@ fn walk_block(
             trace.c.extend_from_slice(&c);
         }
     }
-    Walked { h, c, saved }
+    Walked { h, c }
 }

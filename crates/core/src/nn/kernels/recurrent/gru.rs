@@ -20,10 +20,10 @@
 //! `dz dr da` take the places of `z r a`. `dq` takes that of `q`, while `p` stays: it is the left side of `dU_h = p^T da`.
 
 use super::activation::{apply, backward};
-use super::lanes::Isa;
 use super::projection::{Batch, Projection};
 use super::step::{Backward, Forward};
 use crate::keras::activation::Activation;
+use crate::nn::kernels::simd::Isa;
 
 /// A GRU's activations, and `U_h` when the reset gate comes before it.
 pub(super) struct Gru<'a> {
@@ -55,11 +55,7 @@ impl Gru<'_> {
             }
         }
         if let Some(candidate) = self.candidate {
-            let p = Batch {
-                values: &step.kept[3 * u..],
-                stride: step.kept_width,
-                rows,
-            };
+            let p = Batch::new(&step.kept[3 * u..], step.kept_width, rows);
             candidate.forward(p, step.z, scratch);
         }
         for r in 0..step.n {
@@ -116,11 +112,7 @@ impl Gru<'_> {
         }
         let Some(candidate) = self.candidate else { return };
         reset.resize(step.n * step.dh_stride, 0.0);
-        let da = Batch {
-            values: &*step.kept,
-            stride: step.kept_width,
-            rows,
-        };
+        let da = Batch::new(&*step.kept, step.kept_width, rows);
         candidate.input_gradient(da, false, reset, scratch);
         for row in 0..step.n {
             let dp = &reset[row * step.dh_stride..];

@@ -18,9 +18,10 @@
 //! `dz` takes the place of what was kept. With tanh and sigmoid everything between the two products happens in registers.
 
 use super::activation::{apply, backward, sigmoid, tanh};
-use super::lanes::{Isa, Kernel, Simd, dispatch};
+use super::lanes::Lanes;
 use super::step::{Backward, Forward};
 use crate::keras::activation::Activation;
+use crate::nn::kernels::simd::{Isa, Simd, Work, run};
 
 /// The activations of an LSTM.
 #[derive(Clone, Copy)]
@@ -37,7 +38,7 @@ impl Lstm {
     /// From both projections to gates and states.
     pub(super) fn forward(self, isa: Isa, step: &mut Forward<'_>) {
         if self.is_usual() {
-            dispatch(isa, Usual(step));
+            run(isa, Usual(step));
             return;
         }
         let u = step.units;
@@ -62,7 +63,7 @@ impl Lstm {
     /// From the gradients of the states to those of the gates' sums and of the carry before.
     pub(super) fn backward(self, isa: Isa, step: &mut Backward<'_>) {
         if self.is_usual() {
-            dispatch(isa, UsualBackward(step));
+            run(isa, UsualBackward(step));
             return;
         }
         let u = step.units;
@@ -112,8 +113,8 @@ fn quarters(row: &[f32], u: usize) -> [&[f32]; 4] {
 /// tanh and sigmoid, forward.
 struct Usual<'a, 'b>(&'a mut Forward<'b>);
 
-impl Kernel for Usual<'_, '_> {
-    type Out = ();
+impl Work for Usual<'_, '_> {
+    type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
         let step = self.0;
@@ -156,7 +157,7 @@ impl UsualRow<'_> {
             tanh(s, sum(2)),
             sigmoid(s, sum(3)),
         );
-        let c = s.fma(f, s.read::<PART>(self.c, at), s.mul(i, g));
+        let c = s.mul_add(f, s.read::<PART>(self.c, at), s.mul(i, g));
         let h = s.mul(o, tanh(s, c));
         for (kept, gate) in self.kept.iter_mut().zip([i, f, g, o]) {
             s.write::<PART>(kept, at, gate);
@@ -169,8 +170,8 @@ impl UsualRow<'_> {
 /// tanh and sigmoid, backward.
 struct UsualBackward<'a, 'b>(&'a mut Backward<'b>);
 
-impl Kernel for UsualBackward<'_, '_> {
-    type Out = ();
+impl Work for UsualBackward<'_, '_> {
+    type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
         let step = self.0;
@@ -208,9 +209,9 @@ impl UsualBackwardRow<'_> {
         let gate = |gate: usize| s.read::<PART>(self.kept[gate], at);
         let (i, f, g, o) = (gate(0), gate(1), gate(2), gate(3));
         let (before, dh) = (s.read::<PART>(self.before, at), s.read::<PART>(self.dh, at));
-        let t = tanh(s, s.fma(f, before, s.mul(i, g)));
-        let dc = s.fma(s.mul(dh, o), s.sub(one, s.mul(t, t)), s.read::<PART>(self.dc, at));
-        let slope = |y: S::V| s.mul(y, s.sub(one, y));
+        let t = tanh(s, s.mul_add(f, before, s.mul(i, g)));
+        let dc = s.mul_add(s.mul(dh, o), s.sub(one, s.mul(t, t)), s.read::<PART>(self.dc, at));
+        let slope = |y: S::Vector| s.mul(y, s.sub(one, y));
         let d = [
             s.mul(s.mul(dc, g), slope(i)),
             s.mul(s.mul(dc, before), slope(f)),

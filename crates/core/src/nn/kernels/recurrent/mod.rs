@@ -20,6 +20,7 @@ mod gru;
 mod lanes;
 mod layer;
 mod lstm;
+mod memory;
 mod plan;
 mod product;
 mod projection;
@@ -32,14 +33,14 @@ mod walk;
 pub use crate::keras::activation::Activation;
 pub use layer::{Call, Cell, Gradients, Input, Layer, Needs, Output, OutputGradients, RecurrentError, States, Weights};
 
-use lanes::Isa;
+use crate::nn::kernels::simd::Isa;
 
 /// What [`forward`] keeps for [`backward`].
 #[derive(Debug)]
 pub struct Saved {
     plan: plan::Plan,
-    /// The trunk, if any, is the last.
-    blocks: Vec<walk::SavedBlock>,
+    /// Of the plan's blocks, as `walk::saved_blocks` cuts it.
+    memory: memory::Memory,
     distinct: Option<distinct::Distinct>,
     /// The embeddings of ids, when dropout lies between them and the layer.
     embeddings: Option<Vec<f32>>,
@@ -55,7 +56,7 @@ pub fn forward(
     call: &Call<'_>,
     training: bool,
 ) -> Result<Output, RecurrentError> {
-    forward::forward_on(Isa::best(), layer, weights, call, training)
+    forward::forward_on(Isa::current(), layer, weights, call, training)
 }
 
 /// The gradients of what [`forward`] computed, from those of its output; weights and call must be the same. Uses up what was saved,
@@ -71,7 +72,7 @@ pub fn backward(
     above: &OutputGradients<'_>,
     needs: Needs,
 ) -> Result<Gradients, RecurrentError> {
-    backward::backward_on(Isa::best(), layer, weights, call, saved, above, needs)
+    backward::backward_on(Isa::current(), layer, weights, call, saved, above, needs)
 }
 
 /// Adds `values` to `sums`, number by number.

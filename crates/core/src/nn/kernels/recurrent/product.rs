@@ -7,10 +7,16 @@
 //! Each number of `C` is summed over `k` in ascending order whatever the tile it falls in, so a row's result does not depend on which
 //! rows were computed beside it.
 
-use super::lanes::{Isa, Kernel, Simd, dispatch};
+use crate::nn::kernels::simd::{Isa, Simd, Work, run};
 
 /// Rows of `C` are this much longer than their numbers need at most: products write whole vectors.
 pub(super) const PADDING: usize = 16;
+
+/// Rows of a tile of `C`; its vectors side by side are as many as the registers then hold.
+const TILE: usize = 6;
+
+/// Numbers in a cache line.
+const LINE: usize = 16;
 
 /// The length of a row of at least `n` numbers that products may write to at any column below `n`.
 pub(super) fn padded(n: usize) -> usize {
@@ -18,7 +24,7 @@ pub(super) fn padded(n: usize) -> usize {
 }
 
 /// A matrix `[k, n]`, cut into panels of whole vectors and padded with zeros.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub(super) struct Packed {
     k: usize,
     n: usize,
@@ -27,6 +33,8 @@ pub(super) struct Packed {
     panels: usize,
     lanes: usize,
     values: Vec<f32>,
+    /// Where the panels begin in `values`: at a cache line, as a vector that straddles two takes twice the time to load.
+    first: usize,
 }
 
 impl Packed {
@@ -50,7 +58,7 @@ impl Packed {
 
     /// [`Packed::new`] into memory that is there already.
     pub(super) fn fill(&mut self, isa: Isa, from: &[f32], stride: usize, k: usize, n: usize) {
-        let (panel, lanes) = isa.panel();
+        let (panel, lanes) = (isa.accumulators() / TILE, isa.lanes());
         let vectors = n.div_ceil(lanes);
         *self = Self {
             k,
@@ -59,12 +67,18 @@ impl Packed {
             panels: vectors.div_ceil(panel),
             lanes,
             values: std::mem::take(&mut self.values),
+            first: 0,
         };
-        self.values.resize(k * self.columns, 0.0);
+        let needed = k * self.columns + LINE;
+        if self.values.len() < needed {
+            self.values = vec![0.0; needed];
+        }
+        self.first = self.values.as_ptr().align_offset(LINE * size_of::<f32>()).min(LINE);
         for index in 0..self.panels {
             let (start, width) = self.panel(index);
             let real = width.min(n - start);
-            let panel = &mut self.values[start * k..(start + width) * k];
+            let from_line = self.first;
+            let panel = &mut self.values[from_line + start * k..from_line + (start + width) * k];
             for (i, row) in panel.chunks_exact_mut(width).enumerate() {
                 let begin = i * stride + start;
                 row[..real].copy_from_slice(&from[begin..begin + real]);
@@ -120,47 +134,43 @@ pub(super) enum Start<'a> {
     Sum,
 }
 
-/// `C[m, n] (+)= A[m, k] * B[k, n]`; row `i` of `C` begins at `c[i * stride]` and is overwritten up to the next whole vector.
-pub(super) fn multiply(isa: Isa, m: usize, a: Left<'_>, b: &Packed, start: Start<'_>, c: &mut [f32], stride: usize) {
-    if m == 0 || b.n == 0 {
-        return;
-    }
-    let Packed { k, columns, .. } = *b;
-    assert!(
-        k == 0 || (m - 1) * a.row + (k - 1) * a.column < a.values.len(),
-        "the left side holds m x k numbers"
-    );
-    assert!(
-        (m - 1) * stride + columns <= c.len() && (m == 1 || columns <= stride),
-        "the result has room for whole vectors"
-    );
-    if let Start::Row(row) = start {
-        assert!(columns <= row.len(), "the bias has room for whole vectors");
-    }
-    dispatch(
-        isa,
-        Multiply {
-            m,
-            a,
-            b,
-            start,
-            c,
-            stride,
-        },
-    );
+/// `C[m, n] (+)= A[m, k] * B[k, n]`, to be computed.
+pub(super) struct Product<'a> {
+    /// Rows of `A` and `C`.
+    pub(super) m: usize,
+    pub(super) a: Left<'a>,
+    pub(super) b: &'a Packed,
+    pub(super) start: Start<'a>,
+    /// Row `i` begins at `c[i * stride]` and is overwritten up to the next whole vector.
+    pub(super) c: &'a mut [f32],
+    pub(super) stride: usize,
+    /// What will be wanted next: brought into the cache meanwhile.
+    pub(super) ahead: &'a [&'a [f32]],
 }
 
-struct Multiply<'a> {
-    m: usize,
-    a: Left<'a>,
-    b: &'a Packed,
-    start: Start<'a>,
-    c: &'a mut [f32],
-    stride: usize,
+impl Product<'_> {
+    /// Computes it.
+    pub(super) fn compute(self, isa: Isa) {
+        let Self { m, a, b, stride, .. } = self;
+        if m == 0 || b.n == 0 {
+            return;
+        }
+        let left = (m - 1) * a.row + b.k.saturating_sub(1) * a.column;
+        assert!(b.k == 0 || left < a.values.len(), "the left side holds m x k numbers");
+        let room = (m - 1) * stride + b.columns <= self.c.len();
+        assert!(
+            room && (m == 1 || b.columns <= stride),
+            "the result has room for whole vectors"
+        );
+        if let Start::Row(row) = self.start {
+            assert!(b.columns <= row.len(), "the bias has room for whole vectors");
+        }
+        run(isa, self);
+    }
 }
 
-impl Kernel for Multiply<'_> {
-    type Out = ();
+impl Work for Product<'_> {
+    type Output = ();
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
@@ -171,16 +181,18 @@ impl Kernel for Multiply<'_> {
             start,
             c,
             stride,
+            ahead,
         } = self;
         assert_eq!(b.lanes, S::LANES, "packed for another instruction set");
-        let tiles = m.div_ceil(S::TILE);
+        let tiles = m.div_ceil(TILE);
+        let (mut done, all) = (0, tiles * b.panels);
         for index in 0..b.panels {
             let (first, width) = b.panel(index);
-            let panel = &b.values[first * b.k..(first + width) * b.k];
+            let panel = &b.values[b.first + first * b.k..b.first + (first + width) * b.k];
             for tile in 0..tiles {
                 let (top, bottom) = (m * tile / tiles, m * (tile + 1) / tiles);
                 let job = Tile {
-                    // SAFETY: `multiply` has checked that all of A, C and the bias lie within their slices.
+                    // SAFETY: `compute` has checked that all of A, C and the bias lie within their slices.
                     a: unsafe { a.values.as_ptr().add(top * a.row) },
                     a_row: a.row,
                     a_column: a.column,
@@ -199,6 +211,12 @@ impl Kernel for Multiply<'_> {
                 };
                 // SAFETY: as above; the panel holds k rows of `width` numbers.
                 unsafe { job.any(s, bottom - top, width / S::LANES) }
+                for row in &ahead[ahead.len() * done / all..ahead.len() * (done + 1) / all] {
+                    for line in row.chunks(LINE) {
+                        s.prefetch(line.as_ptr());
+                    }
+                }
+                done += 1;
             }
         }
     }
@@ -225,10 +243,10 @@ impl Tile {
         unsafe {
             match vectors {
                 1 => self.rows::<S, 1>(s, rows),
-                2 if S::PANEL >= 2 => self.rows::<S, 2>(s, rows),
-                3 if S::PANEL >= 3 => self.rows::<S, 3>(s, rows),
-                4 if S::PANEL >= 4 => self.rows::<S, 4>(s, rows),
-                _ => unreachable!("a panel has 1 to {} vectors", S::PANEL),
+                2 if (S::ACCUMULATORS / TILE) >= 2 => self.rows::<S, 2>(s, rows),
+                3 if (S::ACCUMULATORS / TILE) >= 3 => self.rows::<S, 3>(s, rows),
+                4 if (S::ACCUMULATORS / TILE) >= 4 => self.rows::<S, 4>(s, rows),
+                _ => unreachable!("a panel has 1 to {} vectors", (S::ACCUMULATORS / TILE)),
             }
         }
     }
@@ -241,10 +259,10 @@ impl Tile {
                 1 => self.compute::<S, 1, N>(s),
                 2 => self.compute::<S, 2, N>(s),
                 3 => self.compute::<S, 3, N>(s),
-                4 if S::TILE >= 4 => self.compute::<S, 4, N>(s),
-                5 if S::TILE >= 5 => self.compute::<S, 5, N>(s),
-                6 if S::TILE >= 6 => self.compute::<S, 6, N>(s),
-                _ => unreachable!("a tile has 1 to {} rows", S::TILE),
+                4 => self.compute::<S, 4, N>(s),
+                5 => self.compute::<S, 5, N>(s),
+                6 => self.compute::<S, 6, N>(s),
+                _ => unreachable!("a tile has 1 to {} rows", TILE),
             }
         }
     }
@@ -259,7 +277,7 @@ impl Tile {
             if let Some((start, stride)) = self.start {
                 for (r, row) in sums.iter_mut().enumerate() {
                     for (j, sum) in row.iter_mut().enumerate() {
-                        *sum = s.load_from(start.add(r * stride + j * S::LANES));
+                        *sum = s.load(start.add(r * stride + j * S::LANES));
                     }
                 }
             }
@@ -267,12 +285,12 @@ impl Tile {
             for _ in 0..self.k {
                 let mut b = [s.splat(0.0); N];
                 for (j, b) in b.iter_mut().enumerate() {
-                    *b = s.load_from(panel.add(j * S::LANES));
+                    *b = s.load(panel.add(j * S::LANES));
                 }
                 for (r, row) in sums.iter_mut().enumerate() {
                     let factor = s.splat(*a.add(r * self.a_row));
                     for (sum, &b) in row.iter_mut().zip(&b) {
-                        *sum = s.fma(factor, b, *sum);
+                        *sum = s.mul_add(factor, b, *sum);
                     }
                 }
                 a = a.wrapping_add(self.a_column);
@@ -280,7 +298,7 @@ impl Tile {
             }
             for (r, row) in sums.iter().enumerate() {
                 for (j, &sum) in row.iter().enumerate() {
-                    s.store_to(self.c.add(r * self.stride + j * S::LANES), sum);
+                    s.store(self.c.add(r * self.stride + j * S::LANES), sum);
                 }
             }
         }
@@ -316,8 +334,8 @@ mod tests {
                 let packed = Packed::new(isa, &b, n, k, n);
                 let stride = padded(n);
                 let mut c = vec![f32::NAN; m * stride];
-                multiply(isa, m, left, &packed, Start::Row(&start), &mut c, stride);
-                multiply(isa, m, left, &packed, Start::Sum, &mut c, stride);
+                Product { m: m, a: left, b: &packed, start: Start::Row(&start), c: &mut c, stride, ahead: &[] }.compute(isa);
+                Product { m: m, a: left, b: &packed, start: Start::Sum, c: &mut c, stride, ahead: &[] }.compute(isa);
                 for i in 0..m {
                     for j in 0..n {
                         let product: f64 = (0..k)
@@ -337,9 +355,9 @@ mod tests {
                 let packed = Packed::new(isa, &b, n, k, n);
                 let stride = padded(n);
                 let (mut all, mut alone) = (vec![0.0; m * stride], vec![0.0; stride]);
-                multiply(isa, m, Left::rows(&a, k), &packed, Start::Zero, &mut all, stride);
+                Product { m: m, a: Left::rows(&a, k), b: &packed, start: Start::Zero, c: &mut all, stride, ahead: &[] }.compute(isa);
                 for (i, row) in all.chunks(stride).enumerate() {
-                    multiply(isa, 1, Left::rows(&a[i * k..], k), &packed, Start::Zero, &mut alone, stride);
+                    Product { m: 1, a: Left::rows(&a[i * k..], k), b: &packed, start: Start::Zero, c: &mut alone, stride, ahead: &[] }.compute(isa);
                     prop_assert_eq!(&row[..n], &alone[..n]);
                 }
             }

@@ -5,8 +5,8 @@
 
 use std::ops::Range;
 
-use super::lanes::Isa;
-use super::product::{Left, Packed, Start, multiply, padded};
+use super::product::{Left, Packed, Product, Start, padded};
+use crate::nn::kernels::simd::Isa;
 
 /// Columns of a kernel that are multiplied in one go.
 #[derive(Clone, Debug)]
@@ -47,6 +47,25 @@ pub(super) struct Batch<'a> {
     pub(super) stride: usize,
     /// The row of the batch for each, which chooses the dropout factors.
     pub(super) rows: &'a [usize],
+    /// What will be wanted behind the product.
+    ahead: &'a [&'a [f32]],
+}
+
+impl<'a> Batch<'a> {
+    /// `rows.len()` rows of numbers, `stride` apart.
+    pub(super) fn new(values: &'a [f32], stride: usize, rows: &'a [usize]) -> Self {
+        Self {
+            values,
+            stride,
+            rows,
+            ahead: &[],
+        }
+    }
+
+    /// The same, with what will be wanted next.
+    pub(super) fn ahead(self, ahead: &'a [&'a [f32]]) -> Self {
+        Self { ahead, ..self }
+    }
 }
 
 /// What a projection is made from.
@@ -125,6 +144,7 @@ impl<'a> Projection<'a> {
     /// `z = (m * a) W + b`, rows [`Projection::stride`] apart.
     pub(super) fn forward(&self, a: Batch<'_>, z: &mut [f32], scratch: &mut Vec<f32>) {
         let stride = self.stride();
+        let mut ahead = a.ahead;
         for part in &self.parts {
             let first = part.cut.columns.start;
             let start = self
@@ -132,31 +152,53 @@ impl<'a> Projection<'a> {
                 .as_ref()
                 .map_or(Start::Zero, |bias| Start::Row(&bias[first..]));
             let left = self.masked(part, a, scratch);
-            multiply(
-                self.isa,
-                a.rows.len(),
-                left,
-                &part.forward,
+            let (m, c) = (a.rows.len(), &mut z[first..]);
+            Product {
+                m,
+                a: left,
+                b: &part.forward,
                 start,
-                &mut z[first..],
+                c,
                 stride,
-            );
+                ahead,
+            }
+            .compute(self.isa);
+            ahead = &[];
         }
     }
 
     /// `da (+)= m * (dz W^T)`: `dz` lies in kept rows, the result's rows are `padded(inputs)` apart.
     pub(super) fn input_gradient(&self, dz: Batch<'_>, add: bool, da: &mut [f32], scratch: &mut Vec<f32>) {
         let stride = padded(self.inputs);
-        let n = dz.rows.len();
-        let mut add = add;
+        let m = dz.rows.len();
+        let (mut add, mut ahead) = (add, dz.ahead);
         for part in &self.parts {
-            let left = Left::rows(&dz.values[part.cut.kept..], dz.stride);
+            let b = &part.backward;
+            let a = Left::rows(&dz.values[part.cut.kept..], dz.stride);
             if self.masks.is_none() {
                 let start = if add { Start::Sum } else { Start::Zero };
-                multiply(self.isa, n, left, &part.backward, start, da, stride);
+                Product {
+                    m,
+                    a,
+                    b,
+                    start,
+                    c: da,
+                    stride,
+                    ahead,
+                }
+                .compute(self.isa);
             } else {
-                scratch.resize(n * stride, 0.0);
-                multiply(self.isa, n, left, &part.backward, Start::Zero, scratch, stride);
+                scratch.resize(m * stride, 0.0);
+                Product {
+                    m,
+                    a,
+                    b,
+                    start: Start::Zero,
+                    c: scratch,
+                    stride,
+                    ahead,
+                }
+                .compute(self.isa);
                 for ((da, part_da), &row) in da
                     .chunks_exact_mut(stride)
                     .zip(scratch.chunks_exact(stride))
@@ -168,7 +210,7 @@ impl<'a> Projection<'a> {
                     }
                 }
             }
-            add = true;
+            (add, ahead) = (true, &[]);
         }
     }
 
@@ -185,16 +227,16 @@ impl<'a> Projection<'a> {
                 part.cut.columns.len(),
             );
             let left = self.masked(part, a, scratch);
-            let left = Left::transposed(left.values, left.row);
-            multiply(
-                self.isa,
-                self.inputs,
-                left,
-                packed,
-                Start::Sum,
-                &mut dw[part.cut.columns.start..],
-                self.stride(),
-            );
+            let product = Product {
+                m: self.inputs,
+                a: Left::transposed(left.values, left.row),
+                b: packed,
+                start: Start::Sum,
+                c: &mut dw[part.cut.columns.start..],
+                stride: self.stride(),
+                ahead: &[],
+            };
+            product.compute(self.isa);
         }
     }
 

@@ -7,9 +7,9 @@
 //! Kept is `h'`; `dz` takes its place.
 
 use super::activation;
-use super::lanes::Isa;
 use super::step::{Backward, Forward};
 use crate::keras::activation::Activation;
+use crate::nn::kernels::simd::Isa;
 
 /// From both projections to the state.
 pub(super) fn forward(activation: Activation, isa: Isa, step: &mut Forward<'_>) {

@@ -11,7 +11,7 @@ pub(super) struct Projected<'a> {
 
 impl<'a> Projected<'a> {
     #[inline(always)]
-    fn row(&self, r: usize, columns: usize) -> &'a [f32] {
+    pub(super) fn row(&self, r: usize, columns: usize) -> &'a [f32] {
         let at = self.index.map_or(r, |index| index[r] as usize) * self.stride;
         &self.values[at..at + columns]
     }

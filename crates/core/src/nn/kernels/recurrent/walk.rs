@@ -2,12 +2,12 @@
 
 use super::distinct::time;
 use super::gru::Gru;
-use super::lanes::Isa;
 use super::layer::{Call, Cell, Input, Layer, Weights};
 use super::lstm::Lstm;
-use super::plan::Block;
+use super::plan::{Block, Plan};
 use super::projection::{Batch, Cut, Projection, Source};
 use super::{simple, step};
+use crate::nn::kernels::simd::Isa;
 
 /// Steps whose products are computed in one go: their gates fit the second-level cache.
 pub(super) const TOGETHER: usize = 128;
@@ -25,15 +25,41 @@ pub(super) struct Walk<'a> {
     pub(super) candidate: Option<Projection<'a>>,
 }
 
-/// What is kept of a block for the way back.
+/// What is kept of a block for the way back; empty without training.
 #[derive(Debug, Default)]
-pub(super) struct SavedBlock {
+pub(super) struct SavedBlock<'m> {
     /// `[steps of the block, kept]`
-    pub(super) kept: Vec<f32>,
+    pub(super) kept: &'m mut [f32],
     /// The state before each step, `[steps of the block, units]`.
-    pub(super) h: Vec<f32>,
+    pub(super) h: &'m mut [f32],
     /// The carry before each step.
-    pub(super) c: Vec<f32>,
+    pub(super) c: &'m mut [f32],
+}
+
+/// Numbers that each step keeps for the way back: the gates, the state, the carry.
+pub(super) fn saved_widths(layer: &Layer) -> [usize; 3] {
+    [
+        layer.kept(),
+        layer.units,
+        if layer.cell.has_carry() { layer.units } else { 0 },
+    ]
+}
+
+/// The memory of a plan's blocks, the trunk last; empty slices when there is none.
+pub(super) fn saved_blocks<'m>(layer: &Layer, plan: &Plan, mut memory: &'m mut [f32]) -> Vec<SavedBlock<'m>> {
+    let widths = saved_widths(layer);
+    let mut cut = |len: usize| {
+        let (first, rest) = std::mem::take(&mut memory)
+            .split_at_mut_checked(len)
+            .unwrap_or_default();
+        memory = rest;
+        first
+    };
+    let block = |block: &Block| {
+        let [kept, h, c] = widths.map(|width| cut(block.total() * width));
+        SavedBlock { kept, h, c }
+    };
+    plan.all().map(block).collect()
 }
 
 impl<'a> Walk<'a> {
@@ -93,13 +119,15 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// One step forward; `step.z` holds the state's product on return.
-    pub(super) fn forward(&self, step: &mut step::Forward<'_>, rows: &[usize], scratch: &mut Vec<f32>) {
-        let h = Batch {
-            values: step.h,
-            stride: step.units,
-            rows,
-        };
+    /// One step forward; `ahead` is what it will read and write behind the state's product.
+    pub(super) fn forward(
+        &self,
+        step: &mut step::Forward<'_>,
+        rows: &[usize],
+        ahead: &[&[f32]],
+        scratch: &mut Vec<f32>,
+    ) {
+        let h = Batch::new(step.h, step.units, rows).ahead(ahead);
         self.recurrent.forward(h, step.z, scratch);
         match self.layer.cell {
             Cell::Simple { activation } => simple::forward(activation, self.isa, step),
@@ -124,8 +152,14 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// One step back, to the gates' sums and the states before.
-    pub(super) fn backward(&self, step: &mut step::Backward<'_>, rows: &[usize], scratch: &mut [Vec<f32>; 2]) {
+    /// One step back, to the gates' sums and the states before; `ahead` is what the step before it kept.
+    pub(super) fn backward(
+        &self,
+        step: &mut step::Backward<'_>,
+        rows: &[usize],
+        ahead: &[&[f32]],
+        scratch: &mut [Vec<f32>; 2],
+    ) {
         let [first, second] = scratch;
         let mut add = false;
         match self.layer.cell {
@@ -150,11 +184,7 @@ impl<'a> Walk<'a> {
                 .backward(self.isa, step);
             }
         }
-        let dz = Batch {
-            values: step.kept,
-            stride: step.kept_width,
-            rows,
-        };
+        let dz = Batch::new(step.kept, step.kept_width, rows).ahead(ahead);
         self.recurrent.input_gradient(dz, add, step.dh, second);
     }
 

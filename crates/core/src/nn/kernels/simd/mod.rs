@@ -39,6 +39,14 @@ pub trait Simd: Copy + Send + Sync {
     fn mul_add(self, a: Self::Vector, b: Self::Vector, c: Self::Vector) -> Self::Vector;
     /// `a` where `a > b`, else `b`: so `b` if either is NaN.
     fn max(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
+    /// `a` where `a < b`, else `b`: so `b` if either is NaN.
+    fn min(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
+    /// `a / b`.
+    fn div(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
+    /// The nearest whole number, for values from -2^22 to 2^22.
+    fn round(self, a: Self::Vector) -> Self::Vector;
+    /// `2^n` for whole numbers from -126 to 127.
+    fn power_of_two(self, n: Self::Vector) -> Self::Vector;
     /// Where `a = b`.
     fn equal(self, a: Self::Vector, b: Self::Vector) -> Self::Mask;
     /// `a` where `mask`, else `b`.
@@ -74,6 +82,9 @@ pub trait Simd: Copy + Send + Sync {
     /// # Safety
     /// They can be written.
     unsafe fn store_bytes(self, to: *mut u8, vector: Self::Vector);
+
+    /// Asks for the cache line at `at` to be brought near; any address will do.
+    fn prefetch(self, at: *const f32);
 }
 
 /// A kernel with its arguments.
@@ -123,6 +134,16 @@ impl Isa {
             Self::Portable => Portable::LANES,
             Self::Avx2 => 8,
             Self::Avx512 => 16,
+        }
+    }
+
+    /// Vectors that a kernel may hold in registers at once.
+    #[must_use]
+    pub fn accumulators(self) -> usize {
+        match self {
+            Self::Portable => Portable::ACCUMULATORS,
+            Self::Avx2 => 12,
+            Self::Avx512 => 24,
         }
     }
 
@@ -193,7 +214,7 @@ mod tests {
         #[inline(always)]
         fn run<S: Simd>(self, s: S) -> Self::Output {
             let x = self.0;
-            let mut out = vec![Vec::new(); 9];
+            let mut out = vec![Vec::new(); 13];
             for at in (0..x.len() - 2 * S::LANES).step_by(S::LANES) {
                 // SAFETY: three vectors fit before the end of `x`, and the buffers are as long as a vector.
                 unsafe {
@@ -213,7 +234,12 @@ mod tests {
                         s.max(a, b),
                         first,
                         s.load_bytes(bytes.as_ptr()),
+                        s.min(a, b),
+                        s.div(a, b),
+                        s.round(s.mul(a, s.splat(8.0))),
+                        s.power_of_two(s.max(s.round(s.mul(a, s.splat(8.0))), s.splat(-9.0))),
                     ];
+                    s.prefetch(x.as_ptr());
                     for (out, vector) in out.iter_mut().zip(vectors) {
                         let mut lanes = [0.0; 16];
                         s.store(lanes.as_mut_ptr(), vector);
@@ -221,7 +247,7 @@ mod tests {
                     }
                     let mut lanes = [7.0; 16];
                     s.store_first(lanes.as_mut_ptr(), S::LANES - 1, a);
-                    out[8].extend(&lanes[..S::LANES]);
+                    out[12].extend(&lanes[..S::LANES]);
                 }
             }
             out
@@ -229,7 +255,7 @@ mod tests {
     }
 
     fn expected(x: &[f32], lanes: usize) -> Vec<Vec<f32>> {
-        let mut out = vec![Vec::new(); 9];
+        let mut out = vec![Vec::new(); 13];
         for at in (0..x.len() - 2 * lanes).step_by(lanes) {
             for lane in 0..lanes {
                 let (a, b) = (x[at + lane], x[at + lane + lanes]);
@@ -244,6 +270,10 @@ mod tests {
                     if above { a } else { b },
                     if last { 0.0 } else { a },
                     if above || a == b { 255.0 } else { 3.0 },
+                    if a < b { a } else { b },
+                    a / b,
+                    (8.0 * a).round_ties_even(),
+                    (8.0 * a).round_ties_even().max(-9.0).exp2(),
                     if last { 7.0 } else { a },
                 ];
                 for (out, value) in out.iter_mut().zip(all) {

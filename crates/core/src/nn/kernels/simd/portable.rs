@@ -56,6 +56,29 @@ impl Simd for Portable {
     }
 
     #[inline(always)]
+    fn min(self, a: Self::Vector, b: Self::Vector) -> Self::Vector {
+        each(|i| if a[i] < b[i] { a[i] } else { b[i] })
+    }
+
+    #[inline(always)]
+    fn div(self, a: Self::Vector, b: Self::Vector) -> Self::Vector {
+        each(|i| a[i] / b[i])
+    }
+
+    #[inline(always)]
+    fn round(self, a: Self::Vector) -> Self::Vector {
+        // 1.5 * 2^23 leaves no room for a fraction.
+        const SHIFT: f32 = 12_582_912.0;
+        each(|i| (a[i] + SHIFT) - SHIFT)
+    }
+
+    #[inline(always)]
+    fn power_of_two(self, n: Self::Vector) -> Self::Vector {
+        // 2^23 + 127 makes the last bits of the sum the exponent of 2^n.
+        each(|i| f32::from_bits((n[i] + 8_388_735.0).to_bits() << 23))
+    }
+
+    #[inline(always)]
     #[expect(clippy::float_cmp, reason = "whether they are equal is the question")]
     fn equal(self, a: Self::Vector, b: Self::Vector) -> Self::Mask {
         each(|i| if a[i] == b[i] { u32::MAX } else { 0 })
@@ -110,4 +133,7 @@ impl Simd for Portable {
             unsafe { *to.add(i) = value as u8 };
         }
     }
+
+    #[inline(always)]
+    fn prefetch(self, _: *const f32) {}
 }
