@@ -4,19 +4,6 @@
 //! intrinsic below relies on; those that touch memory pass on what the [`Simd`] method asks of its caller.
 
 use std::arch::x86_64::{
-<<<<<<< HEAD
-    __m128, __m256, __m256i, __m512, __mmask16, _CMP_EQ_OQ, _mm_add_ps, _mm_and_ps, _mm_andnot_ps, _mm_cmpeq_ps,
-    _mm_cvtepi32_ps, _mm_cvtsi32_si128, _mm_cvtsi128_si32, _mm_cvttps_epi32, _mm_loadl_epi64, _mm_loadu_ps,
-    _mm_loadu_si128, _mm_max_ps, _mm_mul_ps, _mm_or_ps, _mm_packs_epi32, _mm_packus_epi16, _mm_packus_epi32,
-    _mm_set1_ps, _mm_setzero_si128, _mm_storel_epi64, _mm_storeu_ps, _mm_storeu_si128, _mm_sub_ps, _mm_unpacklo_epi8,
-    _mm_unpacklo_epi16, _mm256_add_ps, _mm256_blendv_ps, _mm256_castsi256_si128, _mm256_cmp_ps, _mm256_cvtepi32_ps,
-    _mm256_cvtepu8_epi32, _mm256_cvttps_epi32, _mm256_extracti128_si256, _mm256_fmadd_ps, _mm256_loadu_ps,
-    _mm256_loadu_si256, _mm256_maskload_ps, _mm256_maskstore_ps, _mm256_max_ps, _mm256_mul_ps, _mm256_set1_ps,
-    _mm256_storeu_ps, _mm256_sub_ps, _mm512_add_ps, _mm512_cmp_ps_mask, _mm512_cvtepi32_epi8, _mm512_cvtepi32_ps,
-    _mm512_cvtepu8_epi32, _mm512_cvttps_epi32, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_mask_blend_ps,
-    _mm512_mask_storeu_ps, _mm512_maskz_loadu_ps, _mm512_max_ps, _mm512_mul_ps, _mm512_set1_ps, _mm512_storeu_ps,
-    _mm512_sub_ps,
-=======
     __m128, __m256, __m256i, __m512, __mmask16, _CMP_EQ_OQ, _MM_FROUND_NO_EXC, _MM_FROUND_TO_NEAREST_INT, _MM_HINT_T0,
     _mm_add_epi32, _mm_add_ps, _mm_and_ps, _mm_andnot_ps, _mm_castsi128_ps, _mm_cmpeq_ps, _mm_cvtepi32_ps,
     _mm_cvtps_epi32, _mm_cvtsi32_si128, _mm_cvtsi128_si32, _mm_cvttps_epi32, _mm_div_ps, _mm_loadl_epi64, _mm_loadu_ps,
@@ -31,7 +18,6 @@ use std::arch::x86_64::{
     _mm512_cvtepu8_epi32, _mm512_cvttps_epi32, _mm512_div_ps, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_mask_blend_ps,
     _mm512_mask_storeu_ps, _mm512_maskz_loadu_ps, _mm512_max_ps, _mm512_min_ps, _mm512_mul_ps, _mm512_roundscale_ps,
     _mm512_scalef_ps, _mm512_set1_ps, _mm512_storeu_ps, _mm512_sub_ps,
->>>>>>> recurrent
 };
 use std::sync::OnceLock;
 
@@ -148,8 +134,6 @@ impl Simd for Sse2 {
     }
 
     #[inline(always)]
-<<<<<<< HEAD
-=======
     fn min(self, a: __m128, b: __m128) -> __m128 {
         // SAFETY: the baseline.
         unsafe { _mm_min_ps(a, b) }
@@ -182,7 +166,6 @@ impl Simd for Sse2 {
     }
 
     #[inline(always)]
->>>>>>> recurrent
     fn equal(self, a: __m128, b: __m128) -> __m128 {
         // SAFETY: the baseline.
         unsafe { _mm_cmpeq_ps(a, b) }
@@ -248,15 +231,12 @@ impl Simd for Sse2 {
             to.cast::<i32>().write_unaligned(bytes);
         }
     }
-<<<<<<< HEAD
-=======
 
     #[inline(always)]
     fn prefetch(self, at: *const f32) {
         // SAFETY: the baseline, and it touches no memory.
         unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) }
     }
->>>>>>> recurrent
 }
 
 impl Simd for Avx2 {
