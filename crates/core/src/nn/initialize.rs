@@ -127,7 +127,9 @@ fn orthogonal(rows: usize, columns: usize, gain: f64, generator: &mut ChaCha8Rng
         }
         let norm = vector.iter().map(|x| x * x).sum::<f64>().sqrt();
         if norm > 1e-6 {
-            vector.iter_mut().for_each(|x| *x /= norm);
+            for x in &mut vector {
+                *x /= norm;
+            }
             basis.push(vector);
         }
     }

@@ -2,6 +2,15 @@
 //!
 //! `kernels` are plain functions on slices, each with its own backward; with the feature `engine` they are hung into Burn's autodiff
 //! as [`operation`]s, `layers` makes Keras's layers of them, and a [`network::Network`] is a model of such layers with its weights.
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    clippy::float_cmp,
+    clippy::many_single_char_names,
+    clippy::similar_names,
+    reason = "the engine computes in f32 and sums in f64, compares with exact zeros and ones, and writes formulas with their letters"
+)]
 
 pub mod kernels;
 pub mod threads;

@@ -319,7 +319,7 @@ impl Network {
 
     fn input(&self, x: Vec<f32>) -> Result<DispatchTensor> {
         let row: usize = self.input_shape.iter().product();
-        if row == 0 || x.len() % row != 0 {
+        if row == 0 || !x.len().is_multiple_of(row) {
             return Err(Error::Internal(format!(
                 "{} values are no whole number of rows of {row}",
                 x.len()

@@ -68,7 +68,7 @@ pub fn constrain(constraint: &Constraint, shape: &[usize], values: &mut [f32]) {
 
 /// Multiplies each vector along `axes` by `factor` of its Euclidean norm.
 fn scale_by_norm(shape: &[usize], axes: &Axes, values: &mut [f32], factor: impl Fn(f64) -> f64) {
-    let rank = shape.len() as i64;
+    let rank = i64::try_from(shape.len()).unwrap_or(i64::MAX);
     let along: Vec<bool> = (0..rank)
         .map(|axis| axes.as_slice().iter().any(|&a| a == axis || a + rank == axis))
         .collect();

@@ -304,16 +304,11 @@ fn fit_plan(plan: &Plan, seed: Seed) -> Result<FitPlan> {
 
 /// `epoch 1/2 - 12.3 s - loss: 0.4321 - acc: 0.8765 - val_loss: ...`
 fn epoch_line(log: &EpochLog, epochs: usize) -> String {
-    let values: String = log
-        .values
-        .iter()
-        .map(|(name, value)| format!(" - {name}: {value:.4}"))
-        .collect();
-    format!(
-        "epoch {}/{epochs} - {:.1} s{values}",
-        log.epoch + 1,
-        log.duration.as_secs_f64()
-    )
+    let mut line = format!("epoch {}/{epochs} - {:.1} s", log.epoch + 1, log.duration.as_secs_f64());
+    for (name, value) in &log.values {
+        line += &format!(" - {name}: {value:.4}");
+    }
+    line
 }
 
 fn history_table(epochs: &[EpochLog]) -> History {

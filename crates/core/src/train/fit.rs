@@ -226,7 +226,7 @@ struct Metrics {
     width: usize,
     loss: f64,
     rows: usize,
-    metrics: Vec<RunningMetric>,
+    running: Vec<RunningMetric>,
 }
 
 impl Metrics {
@@ -249,7 +249,7 @@ impl Metrics {
         let rows = predicted.len() / self.width.max(1);
         self.loss += loss * rows as f64;
         self.rows += rows;
-        for metric in &mut self.metrics {
+        for metric in &mut self.running {
             metric.add(truth, predicted, self.width);
         }
     }

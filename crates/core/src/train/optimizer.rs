@@ -27,7 +27,7 @@ impl Updater {
     #[must_use]
     pub fn new(optimizer: Optimizer, lengths: &[usize]) -> Self {
         let fills: &[f32] = match optimizer.rule {
-            Rule::Sgd { momentum, .. } if momentum == 0.0 => &[],
+            Rule::Sgd { momentum: 0.0, .. } => &[],
             Rule::Sgd { .. } => &[0.0],
             Rule::Adagrad {
                 initial_accumulator_value,
@@ -128,6 +128,7 @@ const CHUNK: usize = 1 << 14;
 
 impl Step<'_> {
     /// Updates weight tensor number `index` by its gradient.
+    #[expect(clippy::too_many_lines, reason = "the rules of all optimisers side by side, a few lines each")]
     pub fn update(&mut self, index: usize, weights: &mut [f32], gradient: &[f32]) {
         let (w, g) = (weights, gradient);
         let lr = self.rate;

@@ -270,7 +270,11 @@ impl Layer {
     /// Counts up the seeds of the initializers that these weights started with, as Keras 2.3.1 does each time that it uses one.
     pub(in crate::keras) fn advance_seeds(&mut self, weights: &[WeightSpec]) {
         for weight in weights {
-            let stem = if weight.name == "recurrent_kernel" { "recurrent" } else { weight.name };
+            let stem = if weight.name == "recurrent_kernel" {
+                "recurrent"
+            } else {
+                weight.name
+            };
             if let Some(initializer) = self.kind.initializer_mut(&format!("{stem}_initializer")) {
                 // The bias on either side of a forget gate that starts open is drawn for itself.
                 initializer.advance_seed(if weight.ones.is_some() { 2 } else { 1 });

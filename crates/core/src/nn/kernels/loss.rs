@@ -215,7 +215,9 @@ fn categorical_crossentropy(t: &[f64], p: &[f64], gradient: &mut [f64]) -> f64 {
         *g = -inside * t / q;
     }
     let along: f64 = gradient.iter().zip(p).map(|(g, p)| g * p / sum).sum();
-    gradient.iter_mut().for_each(|g| *g = (*g - along) / sum);
+    for g in gradient {
+        *g = (*g - along) / sum;
+    }
     value
 }
 

@@ -117,7 +117,9 @@ impl Layer for BatchNorm {
             // Keras's fused kernel, which it takes for pictures, keeps the unbiased estimate in the moving variance.
             if shape.len() == 4 && count > 1 {
                 let unbiased = count as f32 / (count - 1) as f32;
-                variance.iter_mut().for_each(|v| *v *= unbiased);
+                for v in &mut variance {
+                    *v *= unbiased;
+                }
             }
             for (index, (moving, now)) in moving.into_iter().zip([mean, variance]).enumerate() {
                 let blend = |(old, new): (f32, f32)| old * self.momentum + new * (1.0 - self.momentum);

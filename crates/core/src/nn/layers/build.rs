@@ -316,7 +316,7 @@ fn stage(place: &Place<'_>, open: bool) -> Result<Box<dyn Layer>> {
             Box::new(recurrent.ok_or_else(|| Error::Internal(format!("layer {} is not recurrent", place.title())))?)
         }
         LayerKind::BatchNormalization(layer) => {
-            let rank = place.input.len() as i64 + 1;
+            let rank = i64::try_from(place.input.len() + 1).unwrap_or(i64::MAX);
             let axis = if layer.axis.0 < 0 {
                 layer.axis.0 + rank
             } else {

@@ -21,6 +21,7 @@ struct Kept {
 
 /// A recurrent layer at work.
 #[derive(Debug)]
+#[expect(clippy::struct_field_names, reason = "`recurrent_dropout` is Keras's name")]
 pub(super) struct Recurrent {
     layer: recurrent::Layer,
     number: usize,

@@ -17,7 +17,7 @@ pub(super) struct Form {
 #[derive(Debug, Deserialize)]
 #[serde(rename = "selected_exp_scheme", rename_all = "snake_case")]
 pub(super) enum Scheme {
-    TrainVal(TrainVal),
+    TrainVal(Box<TrainVal>),
     TrainValTest,
 }
 

@@ -83,10 +83,10 @@ impl Truth {
                 let count = classes.len();
                 match (loss.target(), width) {
                     (Target::ClassNumber, _) if count <= width => {
-                        Ok((indices.iter().map(|&index| index as f32).collect(), 1))
+                        Ok((indices.iter().map(|&index| number(index)).collect(), 1))
                     }
                     (Target::LikeOutput, 1) if count == 2 => {
-                        Ok((indices.iter().map(|&index| index as f32).collect(), 1))
+                        Ok((indices.iter().map(|&index| number(index)).collect(), 1))
                     }
                     (Target::OneHot | Target::LikeOutput, _) if count == width => {
                         let mut values = vec![0.0; indices.len() * width];
@@ -131,9 +131,15 @@ impl Truth {
     }
 }
 
+/// A class number as the engine computes with it.
+#[expect(clippy::cast_precision_loss, reason = "there are far fewer classes than the 2^24 that f32 tells apart")]
+fn number(class: usize) -> f32 {
+    class as f32
+}
+
 /// A regressor's target column as class numbers for the sparse loss.
 fn class_numbers(matrix: &Matrix, width: usize) -> Result<(Vec<f32>, usize)> {
-    let valid = |value: f32| value >= 0.0 && value.fract() == 0.0 && (value as usize) < width;
+    let valid = |value: f32| value >= 0.0 && value.fract() == 0.0 && value < number(width);
     match matrix.values.iter().position(|&value| !valid(value)) {
         None if matrix.columns == 1 => Ok((matrix.values.clone(), 1)),
         None => Err(Error::Input(
@@ -157,7 +163,9 @@ fn number_all(classes: &mut Classes, indices: &mut [usize], width: usize) {
         .map(|&label| usize::try_from(label).ok().filter(|&number| number < width))
         .collect();
     if let Some(numbers) = numbers {
-        indices.iter_mut().for_each(|index| *index = numbers[*index]);
+        for index in indices {
+            *index = numbers[*index];
+        }
         *classes = Classes::numbered(width);
     }
 }

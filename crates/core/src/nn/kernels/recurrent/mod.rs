@@ -1,4 +1,4 @@
-//! The recurrent layers SimpleRNN, GRU and LSTM, forward and back, as Keras defines them.
+//! The recurrent layers `SimpleRNN`, GRU and LSTM, forward and back, as Keras defines them.
 //!
 //! One call walks a whole batch through all of its steps:
 //!
