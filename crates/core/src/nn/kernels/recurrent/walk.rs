@@ -170,7 +170,7 @@ impl<'a> Walk<'a> {
                 ..
             } => {
                 self.gru(activation, recurrent_activation)
-                    .backward(step, rows, first, second);
+                    .backward(self.isa, step, rows, first, second);
                 add = true;
             }
             Cell::Lstm {
