@@ -1,5 +1,10 @@
 //! The engine held to numbers that Keras 2.15 computed (`golden/keras-2.15`), on every backend that is compiled in.
 #![cfg(feature = "engine")]
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    reason = "Keras's numbers are f32 written as JSON"
+)]
 
 use std::fs;
 use std::path::{Path, PathBuf};

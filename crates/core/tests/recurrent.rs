@@ -1,4 +1,5 @@
 //! The recurrent layers against numbers computed by Keras 2.15 (`golden/recurrent/make.py`).
+#![allow(clippy::cast_possible_truncation, reason = "Keras's numbers are f32 written as JSON")]
 
 use galaxy_burn_core::nn::kernels::recurrent::{
     Activation, Call, Cell, Input, Layer, Needs, OutputGradients, States, Weights, backward, forward,

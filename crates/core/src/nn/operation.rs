@@ -212,8 +212,14 @@ fn taped<B: Host, C: CheckpointStrategy, const N: usize>(
     kernel: Arc<dyn Kernel>,
     inputs: [FloatTensor<Autodiff<B, C>>; N],
 ) -> FloatTensor<Autodiff<B, C>> {
-    let nodes = inputs.each_ref().map(AutodiffTensor::node);
-    let inputs = inputs.map(AutodiffTensor::into_primitive);
+    #[expect(
+        clippy::redundant_closure_for_method_calls,
+        reason = "the tensor's type has no public name"
+    )]
+    let (nodes, inputs) = (
+        inputs.each_ref().map(|input| input.node()),
+        inputs.map(|input| input.into_primitive()),
+    );
     match (KernelBackward::<N>).prepare::<C>(nodes).compute_bound().stateful() {
         OpsKind::Tracked(prepared) => {
             let (output, saved) = forward::<B>(kernel.as_ref(), &inputs.each_ref(), true);

@@ -130,6 +130,7 @@ fn a_hostile_layer_type_stays_on_one_line_and_short() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table of mistakes and what is said to them")]
 fn wrong_parameters_are_explained() {
     let dense = |kwargs: &str| json!({"layer_type": "Dense", "units": 3, "activation": "relu", "kwargs": kwargs});
     let cases = [

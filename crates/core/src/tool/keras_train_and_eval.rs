@@ -4,6 +4,7 @@ mod form;
 mod plan;
 mod targets;
 
+use std::fmt::Write as _;
 use std::io::Write;
 use std::path::Path;
 use std::time::Instant;
@@ -306,7 +307,8 @@ fn fit_plan(plan: &Plan, seed: Seed) -> Result<FitPlan> {
 fn epoch_line(log: &EpochLog, epochs: usize) -> String {
     let mut line = format!("epoch {}/{epochs} - {:.1} s", log.epoch + 1, log.duration.as_secs_f64());
     for (name, value) in &log.values {
-        line += &format!(" - {name}: {value:.4}");
+        // Writing to a text cannot fail.
+        let _ = write!(line, " - {name}: {value:.4}");
     }
     line
 }

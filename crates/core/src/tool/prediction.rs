@@ -75,7 +75,10 @@ pub(super) fn check_ids(network: &Network, x: &Matrix, table: &TableInput) -> Re
     let Some((count, layer)) = network.ids() else {
         return Ok(());
     };
-    #[expect(clippy::cast_precision_loss, reason = "an embedding knows far fewer ids than the 2^24 that f32 tells apart")]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "an embedding knows far fewer ids than the 2^24 that f32 tells apart"
+    )]
     let known = |value: f32| value >= 0.0 && value.fract() == 0.0 && value < count as f32;
     let Some(index) = x.values.iter().position(|&value| !known(value)) else {
         return Ok(());
@@ -143,7 +146,13 @@ pub(super) fn six_digits(value: f32) -> String {
     let scientific = format!("{value:.5e}");
     let (digits, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
     let exponent: i32 = exponent.parse().unwrap_or(0);
-    let trim = |text: &str| if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text.to_owned() };
+    let trim = |text: &str| {
+        if text.contains('.') {
+            text.trim_end_matches('0').trim_end_matches('.').to_owned()
+        } else {
+            text.to_owned()
+        }
+    };
     if (-4..6).contains(&exponent) {
         let decimals = usize::try_from(5 - exponent).unwrap_or(0);
         trim(&format!("{value:.decimals$}"))

@@ -241,7 +241,7 @@ impl Metrics {
             width,
             loss: 0.0,
             rows: 0,
-            metrics,
+            running: metrics,
         }
     }
 
@@ -260,7 +260,7 @@ impl Metrics {
         let named = |name: &str, value: f64| (format!("{prefix}{name}"), value);
         std::iter::once(named("loss", loss))
             .chain(
-                self.metrics
+                self.running
                     .iter_mut()
                     .map(|metric| named(metric.name(), metric.take())),
             )

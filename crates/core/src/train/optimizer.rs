@@ -128,7 +128,10 @@ const CHUNK: usize = 1 << 14;
 
 impl Step<'_> {
     /// Updates weight tensor number `index` by its gradient.
-    #[expect(clippy::too_many_lines, reason = "the rules of all optimisers side by side, a few lines each")]
+    #[expect(
+        clippy::too_many_lines,
+        reason = "the rules of all optimisers side by side, a few lines each"
+    )]
     pub fn update(&mut self, index: usize, weights: &mut [f32], gradient: &[f32]) {
         let (w, g) = (weights, gradient);
         let lr = self.rate;
@@ -297,7 +300,7 @@ fn each3(w: &mut [f32], g: &[f32], a: &mut [f32], b: &mut [f32], f: impl Fn(&mut
                 .zip(g)
                 .zip(a)
                 .zip(b)
-                .for_each(|(((w, &g), a), b)| f(w, g, a, b))
+                .for_each(|(((w, &g), a), b)| f(w, g, a, b));
         });
 }
 

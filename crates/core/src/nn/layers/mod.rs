@@ -1,4 +1,4 @@
-//! Keras's layers at work: each file turns a kind of layer into kernels on the tape, [`build`] a whole model.
+//! Keras's layers at work: each file turns a kind of layer into kernels on the tape, [`build()`] a whole model.
 
 mod activation;
 pub(super) mod activity;

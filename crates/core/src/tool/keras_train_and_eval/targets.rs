@@ -132,7 +132,10 @@ impl Truth {
 }
 
 /// A class number as the engine computes with it.
-#[expect(clippy::cast_precision_loss, reason = "there are far fewer classes than the 2^24 that f32 tells apart")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "there are far fewer classes than the 2^24 that f32 tells apart"
+)]
 fn number(class: usize) -> f32 {
     class as f32
 }

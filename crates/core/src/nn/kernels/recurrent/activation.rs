@@ -32,6 +32,10 @@ pub(super) fn backward(activation: Activation, y: &[f32], d: &mut [f32]) {
 /// `2^x`, for `x` from -126 to 126; beyond, the value there.
 #[inline(always)]
 fn exp2<S: Simd>(s: S, x: S::Vector) -> S::Vector {
+    #[expect(
+        clippy::approx_constant,
+        reason = "the best polynomial's coefficient is near ln 2, not equal to it"
+    )]
     const COEFFICIENTS: [f32; 6] = [
         1.0,
         0.693_147,

@@ -35,7 +35,7 @@ pub use layer::{Call, Cell, Gradients, Input, Layer, Needs, Output, OutputGradie
 
 use crate::nn::kernels::simd::Isa;
 
-/// What [`forward`] keeps for [`backward`].
+/// What [`forward()`] keeps for [`backward()`].
 #[derive(Debug)]
 pub struct Saved {
     plan: plan::Plan,
@@ -46,7 +46,7 @@ pub struct Saved {
     embeddings: Option<Vec<f32>>,
 }
 
-/// Computes a layer; `training` keeps what [`backward`] needs.
+/// Computes a layer; `training` keeps what [`backward()`] needs.
 ///
 /// # Errors
 /// When a slice does not have the size that the shapes ask for, or an id is no row of its table.
@@ -59,7 +59,7 @@ pub fn forward(
     forward::forward_on(Isa::current(), layer, weights, call, training)
 }
 
-/// The gradients of what [`forward`] computed, from those of its output; weights and call must be the same. Uses up what was saved,
+/// The gradients of what [`forward()`] computed, from those of its output; weights and call must be the same. Uses up what was saved,
 /// as the gradients of the gates take its place.
 ///
 /// # Errors

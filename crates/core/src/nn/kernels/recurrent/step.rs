@@ -50,6 +50,7 @@ fn carry(c: &mut [f32], r: usize, units: usize) -> &mut [f32] {
 impl Forward<'_> {
     /// Both projections, what is kept, state and carry of row `r`.
     #[inline(always)]
+    #[expect(clippy::type_complexity, reason = "five slices, named where they are taken apart")]
     pub(super) fn sums(&mut self, r: usize) -> (&[f32], &[f32], &mut [f32], &mut [f32], &mut [f32]) {
         let u = self.units;
         (

@@ -1,4 +1,5 @@
 //! Every family and option against the naive version and finite differences, on each instruction set.
+#![allow(clippy::type_complexity, reason = "a table of what is compared")]
 
 mod naive;
 
