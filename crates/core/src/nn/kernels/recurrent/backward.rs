@@ -9,7 +9,7 @@ use super::plan::{Block, Plan};
 use super::product::{Packed, padded};
 use super::projection::Batch;
 use super::step::Backward;
-use super::walk::{SavedBlock, TOGETHER, Walk, deal, saved_blocks};
+use super::walk::{SavedBlock, TOGETHER, Walk, deal, saved_blocks, saved_widths};
 use super::{Saved, add};
 use crate::nn::kernels::embedding::scatter;
 use crate::nn::kernels::simd::Isa;
@@ -33,6 +33,11 @@ pub(super) fn backward_on(
 ) -> Result<Gradients, RecurrentError> {
     check(layer, weights, call)?;
     check_gradients(layer, call, above)?;
+    let per_step: usize = saved_widths(layer).iter().sum();
+    let same_batch = saved.plan.shared.len() == call.batch && saved.plan.steps == call.steps;
+    if !same_batch || saved.memory.len() != saved.plan.total * per_step {
+        return Err(RecurrentError::Saved);
+    }
     if let (Some(x), Input::Ids { ids, table }) = (saved.embeddings.take(), call.input) {
         let values = Call {
             input: Input::Values(&x),

@@ -25,6 +25,7 @@ mod plan;
 mod product;
 mod projection;
 mod simple;
+mod size;
 mod step;
 #[cfg(test)]
 mod tests;
@@ -32,6 +33,7 @@ mod walk;
 
 pub use crate::keras::activation::Activation;
 pub use layer::{Call, Cell, Gradients, Input, Layer, Needs, Output, OutputGradients, RecurrentError, States, Weights};
+pub use size::{rows_by_padding, working_bytes};
 
 use crate::nn::kernels::simd::Isa;
 

@@ -475,6 +475,40 @@ fn gradients_that_nobody_asked_for_are_not_made() {
 }
 
 #[test]
+fn what_was_saved_of_another_batch_is_refused() {
+    let case = Case::new(Choice {
+        layer: lstm(3, 4),
+        batch: 3,
+        steps: 4,
+        options: 0,
+        seed: 5,
+    });
+    let other = Case::new(Choice {
+        layer: lstm(3, 4),
+        batch: 2,
+        steps: 4,
+        options: 0,
+        seed: 5,
+    });
+    let saved = other.forward(Isa::current(), true).saved.unwrap();
+    let above = OutputGradients {
+        y: &case.dy,
+        h: None,
+        c: None,
+    };
+    let needs = Needs {
+        input: false,
+        weights: true,
+        initial: false,
+    };
+    let error = backward(&case.layer, &case.weights(), &case.call(), saved, &above, needs).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "recurrent layer: gradients were asked for another layer or batch than the one that was computed"
+    );
+}
+
+#[test]
 fn a_row_that_is_masked_throughout_outputs_zeros_and_keeps_its_state() {
     let mut case = Case::new(Choice {
         layer: lstm(2, 3),
