@@ -114,65 +114,22 @@ fn run(
     let mut blocks = saved_blocks(layer, &plan, &mut memory);
     let trunk_saved = blocks.split_off(plan.blocks.len()).pop().unwrap_or_default();
 
-    let values = walk.has_values();
-    let mut dx = vec![
-        0.0;
-        if needs.input && values {
-            batch * steps * features
-        } else {
-            0
-        }
-    ];
-    let mut jobs: Vec<Job<'_>> = Vec::new();
-    for (index, (saved, dx)) in blocks
-        .into_iter()
-        .zip(deal(&mut dx, steps * features, &plan.blocks))
-        .enumerate()
-    {
-        jobs.push(Job { index, saved, dx });
-    }
-    // Dealt out in turn: long and short blocks come to each sum alike.
-    let size = (units + if values { features } else { 0 }) * walk.recurrent.stride();
-    let sums = (MOST_IN_SUMS / size.max(1)).clamp(1, MOST_SUMS).min(jobs.len().max(1));
-    let mut groups: Vec<Vec<Job<'_>>> = (0..sums).map(|_| Vec::new()).collect();
-    for job in jobs {
-        groups[job.index % sums].push(job);
-    }
-    let done: Vec<(Sums, Vec<Ended>)> = groups
-        .into_par_iter()
-        .with_max_len(1)
-        .map(|jobs| {
-            with_flushed_denormals(|| {
-                let mut sums = Sums::new(&walk, needs);
-                let ended = jobs
-                    .into_iter()
-                    .map(|job| from_above(&walk, &plan, job, above, needs, &mut sums))
-                    .collect();
-                (sums, ended)
-            })
-        })
-        .collect();
-
-    let mut total = Sums::new(&walk, needs);
-    let mut ended: Vec<Ended> = Vec::new();
-    for (sums, blocks) in done {
-        total.add(&sums);
-        ended.extend(blocks);
-    }
-    ended.sort_unstable_by_key(|ended| ended.index);
+    let width = if needs.input && walk.has_values() {
+        steps * features
+    } else {
+        0
+    };
+    let mut dx = vec![0.0; batch * width];
+    let (mut total, ended) =
+        back_through_blocks(&walk, &plan, blocks, deal(&mut dx, width, &plan.blocks), above, needs);
 
     let (dh, dc) = first_states(&walk, &plan, &ended, above);
     if let Some(trunk) = &plan.trunk {
         let arrived = arrivals(&walk, &plan, trunk, &dh, &dc, above);
-        let mut rows = if dx.is_empty() {
-            Vec::new()
+        let row = if width > 0 {
+            dx.chunks_exact_mut(width).nth(trunk.rows[0])
         } else {
-            dx.chunks_exact_mut(steps * features).collect()
-        };
-        let row = if rows.is_empty() {
-            Vec::new()
-        } else {
-            vec![rows.swap_remove(trunk.rows[0])]
+            None
         };
         let arrive = |_: usize, step: usize, dh: &mut [f32], dc: &mut [f32]| {
             add(dh, &arrived.0[(step + 1) * units..(step + 2) * units]);
@@ -184,7 +141,15 @@ fn run(
                     .unwrap_or_default(),
             );
         };
-        back_through(&walk, trunk, trunk_saved, row, arrive, needs, &mut total);
+        back_through(
+            &walk,
+            trunk,
+            trunk_saved,
+            row.into_iter().collect(),
+            arrive,
+            needs,
+            &mut total,
+        );
     }
 
     let mut gradients = Gradients::default();
@@ -217,6 +182,42 @@ fn run(
         gradients.c = layer.cell.has_carry().then_some(dc);
     }
     gradients
+}
+
+/// All blocks of the batch's rows: the sums over their steps, and the gradients of the states they began with.
+fn back_through_blocks<'x>(
+    walk: &Walk<'_>,
+    plan: &Plan,
+    blocks: Vec<SavedBlock<'x>>,
+    dx: Vec<Vec<&'x mut [f32]>>,
+    above: &OutputGradients<'_>,
+    needs: Needs,
+) -> (Sums, Vec<Ended>) {
+    let values = if walk.has_values() { walk.layer.features } else { 0 };
+    let size = (walk.layer.units + values) * walk.recurrent.stride();
+    let sums = (MOST_IN_SUMS / size.max(1))
+        .clamp(1, MOST_SUMS)
+        .min(blocks.len().max(1));
+    // Dealt out in turn: long and short blocks come to each sum alike.
+    let mut groups: Vec<Vec<Job<'_>>> = (0..sums).map(|_| Vec::new()).collect();
+    for (index, (saved, dx)) in blocks.into_iter().zip(dx).enumerate() {
+        groups[index % sums].push(Job { index, saved, dx });
+    }
+    let back = |jobs: Vec<Job<'_>>| {
+        let mut sums = Sums::new(walk, needs);
+        let back_one = |job| from_above(walk, plan, job, above, needs, &mut sums);
+        let ended: Vec<Ended> = jobs.into_iter().map(back_one).collect();
+        (sums, ended)
+    };
+    let jobs = groups.into_par_iter().with_max_len(1);
+    let done: Vec<(Sums, Vec<Ended>)> = jobs.map(|jobs| with_flushed_denormals(|| back(jobs))).collect();
+    let mut total = Sums::new(walk, needs);
+    let mut all: Vec<Ended> = Vec::new();
+    for (sums, ended) in done {
+        total.add(&sums);
+        all.extend(ended);
+    }
+    (total, all)
 }
 
 /// The bias adds to the gates' sums; GRU's second row adds to what became `q`.

@@ -277,7 +277,7 @@ pub(super) fn check(layer: &Layer, weights: &Weights<'_>, call: &Call<'_>) -> Re
         )?,
         Input::Ids { ids, table } => {
             check("the input", "[batch, steps]", batch * call.steps, ids.len())?;
-            let rows = if features == 0 { 0 } else { table.len() / features };
+            let rows = table.len().checked_div(features).unwrap_or(0);
             check(
                 "the embedding table",
                 "[input_dim, features]",

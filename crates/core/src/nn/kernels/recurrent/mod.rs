@@ -1,4 +1,4 @@
-//! The recurrent layers SimpleRNN, GRU and LSTM, forward and back, as Keras defines them.
+//! The recurrent layers `SimpleRNN`, GRU and LSTM, forward and back, as Keras defines them.
 //!
 //! One call walks a whole batch through all of its steps:
 //!
@@ -11,6 +11,10 @@
 //! Threads take blocks of rows and never meet inside a sequence. Sums over blocks are added in an order that the batch alone decides,
 //! so results have the same bytes on any number of threads. Memory grows with the batch: in training a step keeps six numbers per
 //! unit (LSTM), without training nothing.
+#![allow(
+    clippy::many_single_char_names,
+    reason = "gates and states have the letters that the formulas give them"
+)]
 
 mod activation;
 mod backward;

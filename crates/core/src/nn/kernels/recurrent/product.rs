@@ -311,6 +311,7 @@ mod tests {
 
     use super::*;
 
+    #[expect(clippy::cast_precision_loss, reason = "24 bits fit")]
     fn noise(n: usize, seed: u32) -> Vec<f32> {
         let mut state = seed.wrapping_mul(2_654_435_761).wrapping_add(12_345);
         (0..n)
@@ -334,8 +335,8 @@ mod tests {
                 let packed = Packed::new(isa, &b, n, k, n);
                 let stride = padded(n);
                 let mut c = vec![f32::NAN; m * stride];
-                Product { m: m, a: left, b: &packed, start: Start::Row(&start), c: &mut c, stride, ahead: &[] }.compute(isa);
-                Product { m: m, a: left, b: &packed, start: Start::Sum, c: &mut c, stride, ahead: &[] }.compute(isa);
+                Product { m, a: left, b: &packed, start: Start::Row(&start), c: &mut c, stride, ahead: &[] }.compute(isa);
+                Product { m, a: left, b: &packed, start: Start::Sum, c: &mut c, stride, ahead: &[] }.compute(isa);
                 for i in 0..m {
                     for j in 0..n {
                         let product: f64 = (0..k)
@@ -355,7 +356,7 @@ mod tests {
                 let packed = Packed::new(isa, &b, n, k, n);
                 let stride = padded(n);
                 let (mut all, mut alone) = (vec![0.0; m * stride], vec![0.0; stride]);
-                Product { m: m, a: Left::rows(&a, k), b: &packed, start: Start::Zero, c: &mut all, stride, ahead: &[] }.compute(isa);
+                Product { m, a: Left::rows(&a, k), b: &packed, start: Start::Zero, c: &mut all, stride, ahead: &[] }.compute(isa);
                 for (i, row) in all.chunks(stride).enumerate() {
                     Product { m: 1, a: Left::rows(&a[i * k..], k), b: &packed, start: Start::Zero, c: &mut alone, stride, ahead: &[] }.compute(isa);
                     prop_assert_eq!(&row[..n], &alone[..n]);
