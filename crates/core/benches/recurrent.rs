@@ -1,6 +1,13 @@
 //! The recurrent kernels on the shapes of the text classification tutorial, and on some that it does not have.
 //!
 //! `cargo bench --bench recurrent --no-default-features`; criterion's elements per second are rows per second.
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    reason = "numbers made for a benchmark are small"
+)]
+#![allow(missing_docs, reason = "criterion's macros make public items")]
 
 use std::hint::black_box;
 

@@ -112,7 +112,7 @@ fn run(
     } = saved;
     let walk = Walk::new(isa, layer, weights, call, true);
     let mut blocks = saved_blocks(layer, &plan, &mut memory);
-    let trunk_saved = blocks.split_off(plan.blocks.len()).pop().unwrap_or_default();
+    let mut trunk_saved = blocks.split_off(plan.blocks.len()).pop().unwrap_or_default();
 
     let width = if needs.input && walk.has_values() {
         steps * features
@@ -144,7 +144,7 @@ fn run(
         back_through(
             &walk,
             trunk,
-            trunk_saved,
+            &mut trunk_saved,
             row.into_iter().collect(),
             arrive,
             needs,
@@ -242,7 +242,7 @@ struct Ended {
 fn from_above(
     walk: &Walk<'_>,
     plan: &Plan,
-    job: Job<'_>,
+    mut job: Job<'_>,
     above: &OutputGradients<'_>,
     needs: Needs,
     sums: &mut Sums,
@@ -270,7 +270,7 @@ fn from_above(
             }
         }
     };
-    let ended = back_through(walk, block, job.saved, job.dx, arrive, needs, sums);
+    let ended = back_through(walk, block, &mut job.saved, job.dx, arrive, needs, sums);
     Ended {
         index: job.index,
         ..ended
@@ -281,7 +281,7 @@ fn from_above(
 fn back_through(
     walk: &Walk<'_>,
     block: &Block,
-    saved: SavedBlock<'_>,
+    saved: &mut SavedBlock<'_>,
     mut dx: Vec<&mut [f32]>,
     arrive: impl Fn(usize, usize, &mut [f32], &mut [f32]),
     needs: Needs,
@@ -318,7 +318,7 @@ fn back_through(
         };
         walk.backward(&mut back, &block.rows[..n], &ahead, &mut scratch);
         if step == 0 || block.before[end] - block.before[step - 1] > TOGETHER {
-            memory.sum_steps(walk, block, step..end, &saved, &mut dx, needs, sums);
+            memory.sum_steps(walk, block, step..end, saved, &mut dx, needs, sums);
             end = step;
         }
     }

@@ -298,12 +298,14 @@ fn dot(a: &[f32], b: &[f32]) -> f64 {
     a.iter().zip(b).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum()
 }
 
+/// A part of the numbers.
+type Part = fn(&mut Numbers) -> &mut Vec<f64>;
+
 /// Holds each gradient to the slope of the naive version along some direction.
 fn gradients_are_slopes(case: &Case, seed: u64) -> Result<(), TestCaseError> {
     let mut noise = Noise(seed ^ 0xABCD);
     for isa in Isa::available() {
         let gradients = case.backward(isa);
-        type Part = fn(&mut Numbers) -> &mut Vec<f64>;
         let mut parts: Vec<(&str, Option<&Vec<f32>>, Part)> = vec![
             ("kernel", gradients.kernel.as_ref(), |n| &mut n.kernel),
             ("recurrent kernel", gradients.recurrent_kernel.as_ref(), |n| {
