@@ -35,6 +35,7 @@ pub enum EmbeddingError {
     clippy::cast_precision_loss,
     reason = "ids are below 2^24, where f32 is exact; larger ones compare as they were given"
 )]
+#[expect(clippy::float_cmp, reason = "whether the id is the very number is the question")]
 fn id(value: f32, input_dim: usize) -> Option<u32> {
     let id = value as u32;
     (id as f32 == value && (id as usize) < input_dim).then_some(id)
@@ -105,7 +106,7 @@ mod tests {
 
     #[test]
     fn ids_pick_rows_and_gradients_return_to_them() {
-        let table: Vec<f32> = (0..8).map(|i| i as f32).collect();
+        let table: Vec<f32> = (0_u8..8).map(f32::from).collect();
         let ids = [3.0, 0.0, 3.0, 1.0];
         assert_eq!(
             gather(&ids, 2, &table, 2).unwrap(),

@@ -34,7 +34,7 @@ pub(super) fn backward(activation: Activation, y: &[f32], d: &mut [f32]) {
 fn exp2<S: Simd>(s: S, x: S::Vector) -> S::Vector {
     #[expect(
         clippy::approx_constant,
-        reason = "the best polynomial's coefficient is near ln 2, not equal to it"
+        reason = "the best polynomial's slope at 0 is near ln 2, and not it"
     )]
     const COEFFICIENTS: [f32; 6] = [
         1.0,
@@ -107,6 +107,12 @@ impl Work for Apply<'_> {
 
 #[cfg(test)]
 pub(super) mod tests {
+    #![allow(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        reason = "numbers made for a test are small"
+    )]
+
     use super::*;
 
     pub(in crate::nn::kernels::recurrent) const ALL: [Activation; 11] = [

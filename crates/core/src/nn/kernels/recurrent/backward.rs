@@ -9,7 +9,7 @@ use super::plan::{Block, Plan};
 use super::product::{Packed, padded};
 use super::projection::Batch;
 use super::step::Backward;
-use super::walk::{SavedBlock, TOGETHER, Walk, deal, saved_blocks};
+use super::walk::{SavedBlock, TOGETHER, Walk, deal, saved_blocks, saved_widths};
 use super::{Saved, add};
 use crate::nn::kernels::embedding::scatter;
 use crate::nn::kernels::simd::Isa;
@@ -33,6 +33,11 @@ pub(super) fn backward_on(
 ) -> Result<Gradients, RecurrentError> {
     check(layer, weights, call)?;
     check_gradients(layer, call, above)?;
+    let per_step: usize = saved_widths(layer).iter().sum();
+    let same_batch = saved.plan.shared.len() == call.batch && saved.plan.steps == call.steps;
+    if !same_batch || saved.memory.len() != saved.plan.total * per_step {
+        return Err(RecurrentError::Saved);
+    }
     if let (Some(x), Input::Ids { ids, table }) = (saved.embeddings.take(), call.input) {
         let values = Call {
             input: Input::Values(&x),
@@ -111,67 +116,24 @@ fn run(
     } = saved;
     let walk = Walk::new(isa, layer, weights, call, true);
     let mut blocks = saved_blocks(layer, &plan, &mut memory);
-    let trunk_saved = blocks.split_off(plan.blocks.len()).pop().unwrap_or_default();
+    let mut trunk_saved = blocks.split_off(plan.blocks.len()).pop().unwrap_or_default();
 
-    let values = walk.has_values();
-    let mut dx = vec![
-        0.0;
-        if needs.input && values {
-            batch * steps * features
-        } else {
-            0
-        }
-    ];
-    let mut jobs: Vec<Job<'_>> = Vec::new();
-    for (index, (saved, dx)) in blocks
-        .into_iter()
-        .zip(deal(&mut dx, steps * features, &plan.blocks))
-        .enumerate()
-    {
-        jobs.push(Job { index, saved, dx });
-    }
-    // Dealt out in turn: long and short blocks come to each sum alike.
-    let size = (units + if values { features } else { 0 }) * walk.recurrent.stride();
-    let sums = (MOST_IN_SUMS / size.max(1)).clamp(1, MOST_SUMS).min(jobs.len().max(1));
-    let mut groups: Vec<Vec<Job<'_>>> = (0..sums).map(|_| Vec::new()).collect();
-    for job in jobs {
-        groups[job.index % sums].push(job);
-    }
-    let done: Vec<(Sums, Vec<Ended>)> = groups
-        .into_par_iter()
-        .with_max_len(1)
-        .map(|jobs| {
-            with_flushed_denormals(|| {
-                let mut sums = Sums::new(&walk, needs);
-                let ended = jobs
-                    .into_iter()
-                    .map(|job| from_above(&walk, &plan, job, above, needs, &mut sums))
-                    .collect();
-                (sums, ended)
-            })
-        })
-        .collect();
-
-    let mut total = Sums::new(&walk, needs);
-    let mut ended: Vec<Ended> = Vec::new();
-    for (sums, blocks) in done {
-        total.add(&sums);
-        ended.extend(blocks);
-    }
-    ended.sort_unstable_by_key(|ended| ended.index);
+    let width = if needs.input && walk.has_values() {
+        steps * features
+    } else {
+        0
+    };
+    let mut dx = vec![0.0; batch * width];
+    let (mut total, ended) =
+        back_through_blocks(&walk, &plan, blocks, deal(&mut dx, width, &plan.blocks), above, needs);
 
     let (dh, dc) = first_states(&walk, &plan, &ended, above);
     if let Some(trunk) = &plan.trunk {
         let arrived = arrivals(&walk, &plan, trunk, &dh, &dc, above);
-        let mut rows = if dx.is_empty() {
-            Vec::new()
+        let row = if width > 0 {
+            dx.chunks_exact_mut(width).nth(trunk.rows[0])
         } else {
-            dx.chunks_exact_mut(steps * features).collect()
-        };
-        let row = if rows.is_empty() {
-            Vec::new()
-        } else {
-            vec![rows.swap_remove(trunk.rows[0])]
+            None
         };
         let arrive = |_: usize, step: usize, dh: &mut [f32], dc: &mut [f32]| {
             add(dh, &arrived.0[(step + 1) * units..(step + 2) * units]);
@@ -183,7 +145,15 @@ fn run(
                     .unwrap_or_default(),
             );
         };
-        back_through(&walk, trunk, trunk_saved, row, arrive, needs, &mut total);
+        back_through(
+            &walk,
+            trunk,
+            &mut trunk_saved,
+            row.into_iter().collect(),
+            arrive,
+            needs,
+            &mut total,
+        );
     }
 
     let mut gradients = Gradients::default();
@@ -218,6 +188,42 @@ fn run(
     gradients
 }
 
+/// All blocks of the batch's rows: the sums over their steps, and the gradients of the states they began with.
+fn back_through_blocks<'x>(
+    walk: &Walk<'_>,
+    plan: &Plan,
+    blocks: Vec<SavedBlock<'x>>,
+    dx: Vec<Vec<&'x mut [f32]>>,
+    above: &OutputGradients<'_>,
+    needs: Needs,
+) -> (Sums, Vec<Ended>) {
+    let values = if walk.has_values() { walk.layer.features } else { 0 };
+    let size = (walk.layer.units + values) * walk.recurrent.stride();
+    let sums = (MOST_IN_SUMS / size.max(1))
+        .clamp(1, MOST_SUMS)
+        .min(blocks.len().max(1));
+    // Dealt out in turn: long and short blocks come to each sum alike.
+    let mut groups: Vec<Vec<Job<'_>>> = (0..sums).map(|_| Vec::new()).collect();
+    for (index, (saved, dx)) in blocks.into_iter().zip(dx).enumerate() {
+        groups[index % sums].push(Job { index, saved, dx });
+    }
+    let back = |jobs: Vec<Job<'_>>| {
+        let mut sums = Sums::new(walk, needs);
+        let back_one = |job| from_above(walk, plan, job, above, needs, &mut sums);
+        let ended: Vec<Ended> = jobs.into_iter().map(back_one).collect();
+        (sums, ended)
+    };
+    let jobs = groups.into_par_iter().with_max_len(1);
+    let done: Vec<(Sums, Vec<Ended>)> = jobs.map(|jobs| with_flushed_denormals(|| back(jobs))).collect();
+    let mut total = Sums::new(walk, needs);
+    let mut all: Vec<Ended> = Vec::new();
+    for (sums, ended) in done {
+        total.add(&sums);
+        all.extend(ended);
+    }
+    (total, all)
+}
+
 /// The bias adds to the gates' sums; GRU's second row adds to what became `q`.
 fn bias_gradient(layer: &Layer, kept: &[f32]) -> Vec<f32> {
     let mut bias = kept[..layer.columns()].to_vec();
@@ -240,7 +246,7 @@ struct Ended {
 fn from_above(
     walk: &Walk<'_>,
     plan: &Plan,
-    job: Job<'_>,
+    mut job: Job<'_>,
     above: &OutputGradients<'_>,
     needs: Needs,
     sums: &mut Sums,
@@ -268,7 +274,7 @@ fn from_above(
             }
         }
     };
-    let ended = back_through(walk, block, job.saved, job.dx, arrive, needs, sums);
+    let ended = back_through(walk, block, &mut job.saved, job.dx, arrive, needs, sums);
     Ended {
         index: job.index,
         ..ended
@@ -280,7 +286,7 @@ fn from_above(
 fn back_through(
     walk: &Walk<'_>,
     block: &Block,
-    saved: SavedBlock<'_>,
+    saved: &mut SavedBlock<'_>,
     mut dx: Vec<&mut [f32]>,
     arrive: impl Fn(usize, usize, &mut [f32], &mut [f32]),
     needs: Needs,
@@ -317,7 +323,7 @@ fn back_through(
         };
         walk.backward(&mut back, &block.rows[..n], &ahead, &mut scratch);
         if step == 0 || block.before[end] - block.before[step - 1] > TOGETHER {
-            memory.sum_steps(walk, block, step..end, &saved, &mut dx, needs, sums);
+            memory.sum_steps(walk, block, step..end, saved, &mut dx, needs, sums);
             end = step;
         }
     }

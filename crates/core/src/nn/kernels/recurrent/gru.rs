@@ -71,7 +71,7 @@ impl Gru<'_> {
         }
         let u = step.units;
         for r in 0..step.n {
-            let (x, s, kept, h, _) = step.sums(r);
+            let ([x, s], [kept, h, _]) = step.sums(r);
             let (gates, rest) = kept.split_at_mut(2 * u);
             for ((gate, x), s) in gates.iter_mut().zip(x).zip(s) {
                 *gate = x + s;
@@ -79,9 +79,9 @@ impl Gru<'_> {
             for gate in gates.chunks_exact_mut(u) {
                 apply(self.recurrent_activation, isa, gate);
             }
-            let (reset, last) = (&gates[u..], &mut rest[u..]);
+            let (r, last) = (&gates[u..], &mut rest[u..]);
             if self.candidate.is_some() {
-                for ((p, r), h) in last.iter_mut().zip(reset).zip(&*h) {
+                for ((p, r), h) in last.iter_mut().zip(r).zip(&*h) {
                     *p = r * h;
                 }
             } else {
@@ -90,7 +90,7 @@ impl Gru<'_> {
         }
         self.multiply_reset(step, rows, scratch);
         for r in 0..step.n {
-            let (x, s, kept, h, _) = step.sums(r);
+            let ([x, s], [kept, h, _]) = step.sums(r);
             let (gates, rest) = kept.split_at_mut(2 * u);
             let (a, last) = rest.split_at_mut(u);
             let (x, s) = (&x[2 * u..], &s[2 * u..]);
@@ -203,7 +203,7 @@ impl Work for Usual<'_, '_> {
         let u = step.units;
         let whole = u / S::LANES * S::LANES;
         for r in 0..step.n {
-            let (x, sums, kept, h, _) = step.sums(r);
+            let ([x, sums], [kept, h, _]) = step.sums(r);
             let mut row = UsualRow {
                 x: gates(x, u),
                 s: gates(sums, u),

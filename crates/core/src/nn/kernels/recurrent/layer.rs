@@ -220,6 +220,9 @@ pub enum RecurrentError {
     /// LSTM was given a state without a carry, or another family one with it.
     #[error("recurrent layer: an LSTM has two states, h and c, and the other families have one")]
     Carry,
+    /// What was saved belongs to something else.
+    #[error("recurrent layer: gradients were asked for another layer or batch than the one that was computed")]
+    Saved,
     /// An id is outside of the table.
     #[error(transparent)]
     Embedding(#[from] EmbeddingError),

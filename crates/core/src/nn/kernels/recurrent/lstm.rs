@@ -121,7 +121,7 @@ impl Work for Usual<'_, '_> {
         let u = step.units;
         let whole = u / S::LANES * S::LANES;
         for r in 0..step.n {
-            let (x, z, kept, h, c) = step.sums(r);
+            let ([x, z], [kept, h, c]) = step.sums(r);
             let mut row = UsualRow {
                 x: quarters(x, u),
                 z: quarters(z, u),

@@ -11,6 +11,10 @@
 //! Threads take blocks of rows and never meet inside a sequence. Sums over blocks are added in an order that the batch alone decides,
 //! so results have the same bytes on any number of threads. Memory grows with the batch: in training a step keeps six numbers per
 //! unit (LSTM), without training nothing.
+#![allow(
+    clippy::many_single_char_names,
+    reason = "gates and states have the letters that the formulas give them"
+)]
 
 mod activation;
 mod backward;
@@ -25,6 +29,7 @@ mod plan;
 mod product;
 mod projection;
 mod simple;
+mod size;
 mod step;
 #[cfg(test)]
 mod tests;
@@ -32,6 +37,7 @@ mod walk;
 
 pub use crate::keras::activation::Activation;
 pub use layer::{Call, Cell, Gradients, Input, Layer, Needs, Output, OutputGradients, RecurrentError, States, Weights};
+pub use size::{rows_by_padding, working_bytes};
 
 use crate::nn::kernels::simd::Isa;
 

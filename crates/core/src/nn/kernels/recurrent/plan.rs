@@ -96,6 +96,8 @@ pub(super) struct Plan {
     pub(super) idle: Vec<usize>,
     /// Steps in all blocks and the trunk.
     pub(super) total: usize,
+    /// Steps of each row of the batch.
+    pub(super) steps: usize,
 }
 
 impl Plan {
@@ -146,6 +148,7 @@ impl Plan {
             shared,
             idle,
             total,
+            steps,
         }
     }
 

@@ -311,6 +311,7 @@ mod tests {
 
     use super::*;
 
+    #[expect(clippy::cast_precision_loss, reason = "24 bits fit")]
     fn noise(n: usize, seed: u32) -> Vec<f32> {
         let mut state = seed.wrapping_mul(2_654_435_761).wrapping_add(12_345);
         (0..n)

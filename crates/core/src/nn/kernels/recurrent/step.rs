@@ -50,21 +50,17 @@ fn carry(c: &mut [f32], r: usize, units: usize) -> &mut [f32] {
 impl Forward<'_> {
     /// Both projections, what is kept, state and carry of row `r`.
     #[inline(always)]
-    #[expect(clippy::type_complexity, reason = "five slices, named where they are taken apart")]
-    pub(super) fn sums(&mut self, r: usize) -> (&[f32], &[f32], &mut [f32], &mut [f32], &mut [f32]) {
+    pub(super) fn sums(&mut self, r: usize) -> ([&[f32]; 2], [&mut [f32]; 3]) {
         let u = self.units;
-        (
-            self.x.row(r, self.columns),
-            &self.z[r * self.z_stride..r * self.z_stride + self.columns],
-            &mut self.kept[r * self.kept_width..(r + 1) * self.kept_width],
-            &mut self.h[r * u..(r + 1) * u],
-            carry(self.c, r, u),
-        )
+        let z = &self.z[r * self.z_stride..r * self.z_stride + self.columns];
+        let kept = &mut self.kept[r * self.kept_width..(r + 1) * self.kept_width];
+        let h = &mut self.h[r * u..(r + 1) * u];
+        ([self.x.row(r, self.columns), z], [kept, h, carry(self.c, r, u)])
     }
 
     /// What is kept, holding the gates' sums, with state and carry of row `r`.
     pub(super) fn row(&mut self, r: usize) -> (&mut [f32], &mut [f32], &mut [f32]) {
-        let (x, z, kept, h, c) = self.sums(r);
+        let ([x, z], [kept, h, c]) = self.sums(r);
         for ((kept, x), z) in kept.iter_mut().zip(x).zip(z) {
             *kept = x + z;
         }

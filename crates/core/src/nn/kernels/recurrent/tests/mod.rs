@@ -1,5 +1,10 @@
 //! Every family and option against the naive version and finite differences, on each instruction set.
-#![allow(clippy::type_complexity, reason = "a table of what is compared")]
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    reason = "numbers made for a test are small"
+)]
 
 mod naive;
 
@@ -293,6 +298,48 @@ fn dot(a: &[f32], b: &[f32]) -> f64 {
     a.iter().zip(b).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum()
 }
 
+/// A part of the numbers.
+type Part = fn(&mut Numbers) -> &mut Vec<f64>;
+
+/// Holds each gradient to the slope of the naive version along some direction.
+fn gradients_are_slopes(case: &Case, seed: u64) -> Result<(), TestCaseError> {
+    let mut noise = Noise(seed ^ 0xABCD);
+    for isa in Isa::available() {
+        let gradients = case.backward(isa);
+        let mut parts: Vec<(&str, Option<&Vec<f32>>, Part)> = vec![
+            ("kernel", gradients.kernel.as_ref(), |n| &mut n.kernel),
+            ("recurrent kernel", gradients.recurrent_kernel.as_ref(), |n| {
+                &mut n.recurrent_kernel
+            }),
+        ];
+        if case.use_bias {
+            parts.push(("bias", gradients.bias.as_ref(), |n| &mut n.bias));
+        }
+        if case.stateful {
+            parts.push(("first state", gradients.h.as_ref(), |n| &mut n.h));
+            if case.layer.cell.has_carry() {
+                parts.push(("first carry", gradients.c.as_ref(), |n| &mut n.c));
+            }
+        }
+        // Values' gradients of shared steps are sums: their own test is below.
+        if case.ids.is_some() || !case.share_prefix {
+            parts.push(("input", gradients.input.as_ref(), |n| &mut n.input));
+        }
+        for (what, gradient, part) in parts {
+            let gradient = gradient.unwrap();
+            let direction = noise.values(gradient.len(), 1.0);
+            let slope = case.slope(&direction, part);
+            let found = dot(gradient, &direction);
+            let size = dot(gradient, gradient).sqrt().max(1.0);
+            prop_assert!(
+                (found - slope).abs() < 1e-4 * size,
+                "{what} on {isa:?}: {found} for {slope}"
+            );
+        }
+    }
+    Ok(())
+}
+
 /// The same cases at each run: among many, some step over a kink of relu, where finite differences are no measure.
 fn config() -> ProptestConfig {
     let rng_seed = proptest::test_runner::RngSeed::Fixed(20);
@@ -324,36 +371,7 @@ proptest! {
 
     #[test]
     fn gradients_agree_with_finite_differences(choice in choice()) {
-        let case = Case::new(choice);
-        let mut noise = Noise(choice.seed ^ 0xABCD);
-        for isa in Isa::available() {
-            let gradients = case.backward(isa);
-            let mut parts: Vec<(&str, Option<&Vec<f32>>, fn(&mut Numbers) -> &mut Vec<f64>)> = vec![
-                ("kernel", gradients.kernel.as_ref(), |n| &mut n.kernel),
-                ("recurrent kernel", gradients.recurrent_kernel.as_ref(), |n| &mut n.recurrent_kernel),
-            ];
-            if case.use_bias {
-                parts.push(("bias", gradients.bias.as_ref(), |n| &mut n.bias));
-            }
-            if case.stateful {
-                parts.push(("first state", gradients.h.as_ref(), |n| &mut n.h));
-                if case.layer.cell.has_carry() {
-                    parts.push(("first carry", gradients.c.as_ref(), |n| &mut n.c));
-                }
-            }
-            // Values' gradients of shared steps are sums: their own test is below.
-            if case.ids.is_some() || !case.share_prefix {
-                parts.push(("input", gradients.input.as_ref(), |n| &mut n.input));
-            }
-            for (what, gradient, part) in parts {
-                let gradient = gradient.unwrap();
-                let direction = noise.values(gradient.len(), 1.0);
-                let slope = case.slope(&direction, part);
-                let found = dot(gradient, &direction);
-                let size = dot(gradient, gradient).sqrt().max(1.0);
-                prop_assert!((found - slope).abs() < 1e-4 * size, "{what} on {isa:?}: {found} for {slope}");
-            }
-        }
+        gradients_are_slopes(&Case::new(choice), choice.seed)?;
     }
 
     #[test]
@@ -473,6 +491,76 @@ fn gradients_that_nobody_asked_for_are_not_made() {
     let gradients = backward(&case.layer, &case.weights(), &case.call(), saved, &above, needs).unwrap();
     assert!(gradients.input.is_none() && gradients.kernel.is_none() && gradients.recurrent_kernel.is_none());
     assert!(gradients.bias.is_none() && gradients.h.is_none() && gradients.c.is_none());
+}
+
+#[test]
+fn long_sequences_are_summed_in_several_pieces() {
+    let usual = (Activation::Tanh, Activation::Sigmoid);
+    let gru = |reset_after| Cell::Gru {
+        activation: usual.0,
+        recurrent_activation: usual.1,
+        reset_after,
+    };
+    let cells = [
+        Cell::Simple { activation: usual.0 },
+        gru(true),
+        gru(false),
+        lstm(1, 1).cell,
+    ];
+    for (cell, options) in cells
+        .into_iter()
+        .flat_map(|cell| [0b0, 0b100, 0b1000, 0b1000_0100].map(|options| (cell, options)))
+    {
+        let layer = Layer {
+            cell,
+            return_sequences: true,
+            ..lstm(3, 18)
+        };
+        let case = Case::new(Choice {
+            layer,
+            batch: 14,
+            steps: 50,
+            options,
+            seed: 3,
+        });
+        let output = case.forward(Isa::current(), false).y;
+        close("output", &output, &naive::forward(&case, &Numbers::of(&case)).y).unwrap();
+        gradients_are_slopes(&case, 3).unwrap();
+    }
+}
+
+#[test]
+fn what_was_saved_of_another_batch_is_refused() {
+    let case = Case::new(Choice {
+        layer: lstm(3, 4),
+        batch: 3,
+        steps: 4,
+        options: 0,
+        seed: 5,
+    });
+    let other = Case::new(Choice {
+        layer: lstm(3, 4),
+        batch: 2,
+        steps: 4,
+        options: 0,
+        seed: 5,
+    });
+    let saved = other.forward(Isa::current(), true).saved.unwrap();
+    let above = OutputGradients {
+        y: &case.dy,
+        h: None,
+        c: None,
+    };
+    let needs = Needs {
+        input: false,
+        weights: true,
+        initial: false,
+    };
+    let error = backward(&case.layer, &case.weights(), &case.call(), saved, &above, needs).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "recurrent layer: gradients were asked for another layer or batch than the one that was computed"
+    );
 }
 
 #[test]
