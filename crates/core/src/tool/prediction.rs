@@ -4,6 +4,7 @@ use std::io::{self, Write};
 
 use crate::galaxy::inputs::TableInput;
 use crate::galaxy::table::Matrix;
+use crate::nn::kernels::recurrent;
 use crate::nn::network::Network;
 use crate::train::metrics::largest;
 use crate::train::samples;
@@ -25,21 +26,26 @@ impl Predictions {
     /// The outputs for these rows of `x`, which has `row` values a row.
     pub(super) fn of_rows(network: &Network, x: &[f32], row: usize, rows: &[usize]) -> Result<Self> {
         let width: usize = network.output_shape().iter().product();
-        let mut values = Vec::with_capacity(rows.len() * width);
-        for rows in rows.chunks(BATCH) {
-            values.extend(network.predict(samples::gather(x, row, rows))?);
+        let mut values = vec![0.0; rows.len() * width];
+        // Padded sequences share their beginning: rows with as much padding are best predicted together.
+        let order = match network.ids() {
+            Some(_) if rows.len() * row == x.len() => recurrent::rows_by_padding(x, row),
+            Some(_) => recurrent::rows_by_padding(&samples::gather(x, row, rows), row),
+            None => (0..rows.len()).collect(),
+        };
+        for places in order.chunks(BATCH) {
+            let picked: Vec<usize> = places.iter().map(|&place| rows[place]).collect();
+            let predicted = network.predict(samples::gather(x, row, &picked))?;
+            for (&place, outputs) in places.iter().zip(predicted.chunks_exact(width.max(1))) {
+                values[place * width..(place + 1) * width].copy_from_slice(outputs);
+            }
         }
         Ok(Self { values, width })
     }
 
     /// The outputs for all rows of `x`.
     pub(super) fn of_all(network: &Network, x: &Matrix) -> Result<Self> {
-        let width: usize = network.output_shape().iter().product();
-        let mut values = Vec::with_capacity(x.rows * width);
-        for rows in x.values.chunks(BATCH * x.columns) {
-            values.extend(network.predict(rows.to_vec())?);
-        }
-        Ok(Self { values, width })
+        Self::of_rows(network, &x.values, x.columns, &(0..x.rows).collect::<Vec<_>>())
     }
 
     /// The outputs of each row.

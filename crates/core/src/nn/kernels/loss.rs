@@ -9,6 +9,8 @@ use crate::keras::loss::Loss;
 
 /// Keras's fuzz factor, `K.epsilon()`.
 const EPSILON: f64 = 1e-7;
+/// One less Keras's fuzz factor, as the f32 that Keras makes of it.
+const ALMOST_ONE: f64 = (1.0_f32 - 1e-7_f32) as f64;
 
 /// A loss, and what it is shown of the network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,7 +117,7 @@ impl LossFunction {
                 )
             }),
             (Loss::BinaryCrossentropy, None) => each(t, p, gradient, |t, p| {
-                let (q, inside) = clip(p, EPSILON, 1.0 - EPSILON);
+                let (q, inside) = clip(p, EPSILON, ALMOST_ONE);
                 let value = -(t * (q + EPSILON).ln() + (1.0 - t) * (1.0 - q + EPSILON).ln());
                 (value, inside * ((1.0 - t) / (1.0 - q + EPSILON) - t / (q + EPSILON)))
             }),
@@ -129,7 +131,7 @@ impl LossFunction {
                 if logits.is_some() {
                     return softmax_crossentropy(&one_hot, p, gradient);
                 }
-                let (clipped, inside): (Vec<_>, Vec<_>) = p.iter().map(|&p| clip(p, EPSILON, 1.0 - EPSILON)).unzip();
+                let (clipped, inside): (Vec<_>, Vec<_>) = p.iter().map(|&p| clip(p, EPSILON, ALMOST_ONE)).unzip();
                 let logs: Vec<f64> = clipped.iter().map(|p| p.ln()).collect();
                 let value = softmax_crossentropy(&one_hot, &logs, gradient);
                 gradient
@@ -210,7 +212,7 @@ fn categorical_crossentropy(t: &[f64], p: &[f64], gradient: &mut [f64]) -> f64 {
     let mut value = 0.0;
     // With q = p / sum: d/dp_j = (g_j - sum_i g_i q_i) / sum, where g_i = dL/dq_i.
     for ((g, &t), &p) in gradient.iter_mut().zip(t).zip(p) {
-        let (q, inside) = clip(p / sum, EPSILON, 1.0 - EPSILON);
+        let (q, inside) = clip(p / sum, EPSILON, ALMOST_ONE);
         value -= t * q.ln();
         *g = -inside * t / q;
     }
