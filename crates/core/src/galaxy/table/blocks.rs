@@ -101,27 +101,32 @@ impl Blocks {
         Ok(())
     }
 
-    /// The next block: whole lines, only the file's last line may lack its line break. Nothing at the end of the file.
-    pub(super) fn next(&mut self) -> Result<Option<Vec<u8>>, TableProblem> {
-        self.next_with(|_| true)
+    /// Puts the next block into `block`: whole lines, only the file's last line may lack its line break. False at the end of the file.
+    pub(super) fn next(&mut self, block: &mut Vec<u8>) -> Result<bool, TableProblem> {
+        self.next_with(block, |_| true)
     }
 
-    /// The next block that is large enough, or all that is left of the file.
-    pub(super) fn next_with(&mut self, enough: impl Fn(&[u8]) -> bool) -> Result<Option<Vec<u8>>, TableProblem> {
+    /// Puts the next block that is large enough, or all that is left of the file, into `block`.
+    pub(super) fn next_with(
+        &mut self,
+        block: &mut Vec<u8>,
+        enough: impl Fn(&[u8]) -> bool,
+    ) -> Result<bool, TableProblem> {
+        block.clear();
         let mut size = BLOCK;
         loop {
             self.fill(size)?;
             if self.ended {
-                let rest = std::mem::take(&mut self.behind);
-                return Ok((!rest.is_empty()).then_some(rest));
+                std::mem::swap(&mut self.behind, block);
+                return Ok(!block.is_empty());
             }
             if let Some(last) = self.behind.iter().rposition(|byte| *byte == b'\n')
                 && enough(&self.behind[..=last])
             {
-                let mut tail = Vec::with_capacity(BLOCK + (self.behind.len() - last));
-                tail.extend_from_slice(&self.behind[last + 1..]);
+                block.extend_from_slice(&self.behind[last + 1..]);
                 self.behind.truncate(last + 1);
-                return Ok(Some(std::mem::replace(&mut self.behind, tail)));
+                std::mem::swap(&mut self.behind, block);
+                return Ok(true);
             }
             size *= 2;
         }

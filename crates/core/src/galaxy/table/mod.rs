@@ -130,7 +130,8 @@ fn open(path: &Path, header: bool, selector: &Selector) -> Result<Opened, TableP
     let mut blocks = Blocks::open(path)?;
     // The header and two rows: what is needed to know the shape and to recognise a forgotten header.
     let rows = |block: &[u8]| blocks::lines(block).filter(|(_, line)| !blocks::is_blank(line)).count();
-    let first = blocks.next_with(|block| rows(block) > 2)?.unwrap_or_default();
+    let mut first = Vec::new();
+    blocks.next_with(&mut first, |block| rows(block) > 2)?;
     let mut rows = blocks::lines(&first)
         .enumerate()
         .filter(|(_, (_, line))| !blocks::is_blank(line));
@@ -217,6 +218,13 @@ fn numbers_as_header(path: &Path, names: &[String]) -> Option<String> {
 /// How many blocks are read at a time for each thread that parses them.
 const BLOCKS_A_THREAD: usize = 4;
 
+/// A block and its numbers.
+struct Parsed {
+    block: Vec<u8>,
+    values: Vec<f32>,
+    lines: Result<usize, rows::Misfit>,
+}
+
 fn matrix(path: &Path, header: bool, selector: &Selector) -> Result<Matrix, TableProblem> {
     let Opened {
         mut blocks,
@@ -225,31 +233,41 @@ fn matrix(path: &Path, header: bool, selector: &Selector) -> Result<Matrix, Tabl
         layout,
         warnings,
     } = open(path, header, selector)?;
-    let parsed = rows::parse(&first[start..], &layout);
-    let rows::Rows { mut values, lines } = parsed.map_err(|misfit| misfit.problem(layout.first_row, &layout))?;
-    let mut next_row = layout.first_row + lines;
+    let mut values = Vec::new();
+    let lines = rows::parse(&first[start..], &layout, &mut values);
+    let mut next_row = layout.first_row + lines.map_err(|misfit| misfit.problem(layout.first_row, &layout))?;
     if let Some(size) = blocks.plain_size {
         reserve(&mut values, size, first.len() - start);
     }
-    drop(first);
 
-    let mut batch: Vec<Vec<u8>> = Vec::new();
+    // The buffers are used again and again: fresh ones would cost as many page faults as the matrix itself.
+    let mut batch: Vec<Parsed> = Vec::new();
     loop {
-        batch.clear();
-        while let Some(block) = blocks.next()? {
-            batch.push(block);
-            if batch.len() == BLOCKS_A_THREAD * rayon::current_num_threads() {
+        let mut read = 0;
+        while read < BLOCKS_A_THREAD * rayon::current_num_threads() {
+            if read == batch.len() {
+                batch.push(Parsed {
+                    block: Vec::new(),
+                    values: Vec::new(),
+                    lines: Ok(0),
+                });
+            }
+            if !blocks.next(&mut batch[read].block)? {
                 break;
             }
+            read += 1;
         }
-        if batch.is_empty() {
+        if read == 0 {
             break;
         }
-        let parsed: Vec<_> = batch.par_iter().map(|block| rows::parse(block, &layout)).collect();
-        for block in parsed {
-            let block = block.map_err(|misfit| misfit.problem(next_row, &layout))?;
-            next_row += block.lines;
-            values.extend_from_slice(&block.values);
+        batch.truncate(read);
+        batch.par_iter_mut().for_each(|parsed| {
+            parsed.lines = rows::parse(&parsed.block, &layout, &mut parsed.values);
+        });
+        for parsed in &mut batch {
+            let lines = std::mem::replace(&mut parsed.lines, Ok(0));
+            next_row += lines.map_err(|misfit| misfit.problem(next_row, &layout))?;
+            values.extend_from_slice(&parsed.values);
         }
     }
     values.shrink_to_fit();
@@ -292,7 +310,8 @@ fn cells(path: &Path, header: bool, selector: &Selector) -> Result<Cells, TableP
     };
     let mut row = layout.first_row;
     read.extend(&first[start..], &mut row, &layout)?;
-    while let Some(block) = blocks.next()? {
+    let mut block = Vec::new();
+    while blocks.next(&mut block)? {
         read.extend(&block, &mut row, &layout)?;
     }
     if !layout.header

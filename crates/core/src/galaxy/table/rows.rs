@@ -8,15 +8,6 @@ use super::blocks::{self, cells, is_blank};
 use super::error::{CellFault, Place, TableProblem};
 use super::{Layout, number};
 
-/// The numbers of a block.
-#[derive(Debug)]
-pub(super) struct Rows {
-    /// The selected cells, row by row.
-    pub(super) values: Vec<f32>,
-    /// Lines in the block, blank ones included.
-    pub(super) lines: usize,
-}
-
 /// A row that does not fit.
 #[derive(Debug)]
 pub(super) struct Misfit {
@@ -75,24 +66,23 @@ impl Misfit {
     }
 }
 
-/// Reads a block of whole lines.
-pub(super) fn parse(block: &[u8], layout: &Layout) -> Result<Rows, Misfit> {
-    // A cell has at least one digit and a separator.
-    let mut values = Vec::with_capacity(block.len() / 2 + 1);
+/// Reads a block of whole lines; the selected cells go into `values`, row by row. Gives the number of lines, blank ones included.
+pub(super) fn parse(block: &[u8], layout: &Layout, values: &mut Vec<f32>) -> Result<usize, Misfit> {
+    values.clear();
     let mut starts = Vec::new();
     let (mut at, mut lines) = (0, 0);
     while at < block.len() {
         let before = values.len();
         let next = match &layout.selected {
-            None => fast_row(block, at, layout.physical, &mut values),
-            Some(selected) => fast_selection(block, at, layout.physical, selected, &mut starts, &mut values),
+            None => fast_row(block, at, layout.physical, values),
+            Some(selected) => fast_selection(block, at, layout.physical, selected, &mut starts, values),
         };
         at = if let Some(next) = next {
             next
         } else {
             values.truncate(before);
             let (line, below) = blocks::split_line(&block[at..]);
-            careful_row(line, layout, &mut values).map_err(|kind| Misfit {
+            careful_row(line, layout, values).map_err(|kind| Misfit {
                 line: lines,
                 kind: kind.looking_below(below, layout),
             })?;
@@ -100,7 +90,7 @@ pub(super) fn parse(block: &[u8], layout: &Layout) -> Result<Rows, Misfit> {
         };
         lines += 1;
     }
-    Ok(Rows { values, lines })
+    Ok(lines)
 }
 
 /// Reads all cells of the row at `at`; gives the start of the next row, or nothing if the row is out of the ordinary.
