@@ -6,7 +6,6 @@ use galaxy_burn_core::nn::kernels::recurrent::{
 };
 use serde_json::Value;
 
-#[expect(clippy::cast_possible_truncation, reason = "the file holds f32")]
 fn numbers(value: &Value) -> Vec<f32> {
     value
         .as_array()

@@ -93,10 +93,6 @@ struct Job<'x> {
     dx: Vec<&'x mut [f32]>,
 }
 
-#[expect(
-    clippy::too_many_lines,
-    reason = "one walk from the last step to the first, in the order of its steps"
-)]
 fn run(
     isa: Isa,
     layer: &Layer,
@@ -282,7 +278,6 @@ fn from_above(
 }
 
 /// Walks a block back. `arrive(row, step, dh, dc)` adds the gradients that reach the states behind a step from outside.
-#[expect(clippy::needless_pass_by_value, reason = "what was saved is used up")]
 fn back_through(
     walk: &Walk<'_>,
     block: &Block,
