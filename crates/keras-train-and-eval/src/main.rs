@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use galaxy_burn_core::Result;
 use galaxy_burn_core::galaxy::resources::Resources;
-use galaxy_burn_core::nn::threads;
+use galaxy_burn_core::nn::{memory, threads};
 use galaxy_burn_core::tool::keras_train_and_eval;
 
 /// Trains and evaluates a Keras model on a table, as Galaxy's inputs JSON says.
@@ -24,6 +24,7 @@ fn run(inputs: &Path) -> Result<()> {
     for warning in &resources.warnings {
         println!("warning: {warning}");
     }
+    memory::keep_freed_memory();
     threads::init(resources.slots.get())?;
     keras_train_and_eval::run(inputs, Path::new(""), &mut io::stdout().lock())
 }

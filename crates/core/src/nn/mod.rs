@@ -13,6 +13,7 @@
 )]
 
 pub mod kernels;
+pub mod memory;
 pub mod threads;
 
 #[cfg(feature = "engine")]
