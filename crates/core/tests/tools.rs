@@ -69,6 +69,11 @@ impl Lab {
 
     /// Runs the first two tools; the estimator is then at `model/estimator.zip`.
     fn model(&self, layers: &Value, learning_type: &str, loss: &str, epochs: u32) {
+        self.model_with(layers, learning_type, loss, epochs, &json!({"callback_type": "None"}));
+    }
+
+    /// The same with a callback.
+    fn model_with(&self, layers: &Value, learning_type: &str, loss: &str, epochs: u32, callback: &Value) {
         let layers: Vec<Value> = layers
             .as_array()
             .expect("layers")
@@ -89,7 +94,7 @@ impl Lab {
                     "optimizer_selection": {"optimizer_options": {"lr": 0.05}, "optimizer_type": "Adam"},
                     "metrics": ["acc"]
                 },
-                "fit_params": {"epochs": epochs, "batch_size": 8, "callbacks": [{"callback_selection": {"callback_type": "None"}}]},
+                "fit_params": {"epochs": epochs, "batch_size": 8, "callbacks": [{"callback_selection": callback}]},
                 "random_seed": 7, "get_params": false, "mode_type": "train_model"
             }}),
         );
@@ -435,7 +440,7 @@ fn labels_that_do_not_fit_the_loss_are_refused() {
     lab.refuses_training(&lab.training(), &["3 classes", "1 unit", "categorical_crossentropy"]);
     lab.write(
         "y.tsv",
-        "y\n".to_owned() + &(0..40).map(|row| format!("{}.5\n", row)).collect::<String>(),
+        "y\n".to_owned() + &(0..40).map(|row| format!("{row}.5\n")).collect::<String>(),
     );
     lab.refuses_training(&lab.training(), &["y.tsv", "row 2", "KerasGRegressor"]);
     let layers = json!([{"units": 3, "activation": "softmax", "kwargs": "", "layer_type": "Dense"}]);
@@ -585,4 +590,29 @@ fn what_cannot_be_done_yet_is_refused() {
     let mut inputs = lab.training();
     inputs["input_options"] = json!({"selected_input": "sparse"});
     lab.refuses_training(&inputs, &["sparse", "tabular"]);
+}
+
+#[test]
+fn early_stopping_ends_training_and_puts_the_best_weights_back() {
+    let lab = Lab::new();
+    let layers = json!([{"units": 1, "activation": "sigmoid", "kwargs": "", "layer_type": "Dense"}]);
+    // No epoch improves by 10, so the first one stays the best and the second one after it is the last.
+    let stop = json!({"monitor": "val_loss", "mode": "auto", "min_delta": 10.0, "patience": 2, "baseline": null,
+        "restore_best_weights": true, "callback_type": "EarlyStopping"});
+    lab.model_with(&layers, "KerasGClassifier", "binary_crossentropy", 50, &stop);
+    let (result, report) = lab.train(&lab.training());
+    result.expect("trained");
+    assert_eq!(
+        report.lines().filter(|line| line.starts_with("epoch ")).count(),
+        3,
+        "{report}"
+    );
+    assert!(
+        report.contains("training ended early: early stopping after epoch 3"),
+        "{report}"
+    );
+    let stopped = lab.read("train/y_preds.tabular");
+    lab.model(&layers, "KerasGClassifier", "binary_crossentropy", 1);
+    lab.train(&lab.training()).0.expect("trained");
+    assert_eq!(lab.read("train/y_preds.tabular"), stopped);
 }

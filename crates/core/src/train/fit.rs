@@ -89,7 +89,8 @@ pub fn fit(
         epochs: Vec::new(),
         stopped: None,
     };
-    let mut kept: Option<Vec<Vec<f32>>> = None;
+    // The weights that each of the callbacks that watch a value has asked to keep.
+    let mut kept: Vec<Vec<Vec<f32>>> = Vec::new();
     let mut step = 0_u64;
     for epoch in 0..plan.epochs {
         let started = Instant::now();
@@ -135,15 +136,16 @@ pub fn fit(
         };
         let decisions = callbacks.epoch_end(epoch, value, learning_rate);
         history.epochs.push(log);
-        for decision in decisions {
+        kept.resize(decisions.len(), Vec::new());
+        for (decision, kept) in decisions.into_iter().zip(&mut kept) {
             if let Some(rate) = decision.learning_rate {
                 updater.set_learning_rate(rate);
             }
             if decision.keep_weights {
-                kept = Some(network.weights().iter().map(|weight| weight.values.clone()).collect());
+                *kept = network.weights().iter().map(|weight| weight.values.clone()).collect();
             }
             if decision.restore_weights {
-                for (weight, values) in network.weights_mut().iter_mut().zip(kept.iter().flatten()) {
+                for (weight, values) in network.weights_mut().iter_mut().zip(&*kept) {
                     weight.values.clone_from(values);
                 }
             }

@@ -159,7 +159,7 @@ pub struct Output {
     pub h: Vec<f32>,
     /// LSTM's carry after the last step, `[batch, units]`.
     pub c: Option<Vec<f32>>,
-    /// What [`backward`](super::backward) needs; none unless training.
+    /// What [`backward`](super::backward()) needs; none unless training.
     pub saved: Option<super::Saved>,
 }
 
