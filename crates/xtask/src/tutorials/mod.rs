@@ -47,6 +47,12 @@ pub struct Args {
 }
 
 impl Args {
+    /// The epochs to train for, where they are not the workflow's own.
+    fn epochs_of(&self, tutorial: &Tutorial) -> Option<u64> {
+        let on_bundled_data = self.data.is_none();
+        self.epochs.or(tutorial.bundled_epochs.filter(|_| on_bundled_data))
+    }
+
     /// As `cargo xtask test` runs them.
     pub fn bundled_and_asserted() -> Self {
         Self {
@@ -109,11 +115,14 @@ fn once(
     summary: &mut Vec<String>,
 ) -> Result<f64> {
     println!("\n== {} ({})", tutorial.name, tutorial.workflow);
+    let epochs = args.epochs_of(tutorial);
+    if let (Some(epochs), None) = (epochs, args.epochs) {
+        println!(
+            "{epochs} epochs instead of the tutorial's: the bundled tables are small (--epochs N for another number)"
+        );
+    }
     let seed = args.seed.or_else(|| args.asserted.then_some(tutorial.seed));
-    let changes = Changes {
-        seed,
-        epochs: args.epochs,
-    };
+    let changes = Changes { seed, epochs };
     let outcome = outcome::run(runner, tutorial, data, place, changes, true)
         .with_context(|| format!("tutorial {}", tutorial.name))?;
     println!(
@@ -150,7 +159,7 @@ fn several(
     for seed in range {
         let changes = Changes {
             seed: Some(seed),
-            epochs: args.epochs,
+            epochs: args.epochs_of(tutorial),
         };
         let outcome = outcome::run(
             runner,

@@ -46,11 +46,12 @@ pub fn backward(activation: Activation, y: &[f32], dy: &mut [f32], width: usize)
             }
         }
         Activation::Elu => each(y, dy, |y| if y > 0.0 { 1.0 } else { y + 1.0 }),
+        // At 0 exactly the slope is that of the positive side, as in TensorFlow.
         Activation::Selu => each(y, dy, |y| {
-            if y > 0.0 {
-                SELU_SCALE
-            } else {
+            if y < 0.0 {
                 y + SELU_SCALE * SELU_ALPHA
+            } else {
+                SELU_SCALE
             }
         }),
         Activation::Softplus => each(y, dy, |y| -(-y).exp_m1()),
@@ -146,6 +147,13 @@ mod tests {
                 );
             }
         }
+    }
+
+    #[test]
+    fn selu_s_slope_at_zero_is_that_of_its_positive_side() {
+        let mut dx = [1.0];
+        backward(Activation::Selu, &[0.0], &mut dx, 1);
+        assert_eq!(dx, [SELU_SCALE]);
     }
 
     #[test]
