@@ -199,7 +199,7 @@ impl Network {
     pub fn predict(&self, x: Vec<f32>) -> Result<Vec<f32>> {
         let weights = self.upload(&self.device);
         let run = self.run(self.input(x)?, &weights, &mut Pass::inference())?;
-        Ok(self.close(operation::values(&run.output)))
+        Ok(self.close(operation::values(&run.output)?))
     }
 
     /// What the network makes of rows of input, and its loss against their truth, penalties on activities included.
@@ -209,13 +209,9 @@ impl Network {
     pub fn evaluate(&self, x: Vec<f32>, truth: &[f32], loss: Loss) -> Result<(f64, Vec<f32>)> {
         let weights = self.upload(&self.device);
         let run = self.run(self.input(x)?, &weights, &mut Pass::inference())?;
-        let output = operation::values(&run.output);
+        let output = operation::values(&run.output)?;
         let function = LossFunction::behind(loss, self.closing);
-        let penalties: f64 = run
-            .penalties
-            .iter()
-            .map(|penalty| f64::from(operation::values(penalty)[0]))
-            .sum();
+        let penalties: f64 = run.penalties.iter().map(operation::scalar).sum::<Result<f64>>()?;
         let width = self.output_width();
         let (mean, predicted) = if function.logits_of.is_some() {
             let mean = function.mean(truth, &output, width, None);
@@ -242,7 +238,7 @@ impl Network {
                 .into_dispatch();
         }
         let run = self.run(input.clone(), &weights, pass)?;
-        let predicted = self.close(operation::values(&run.output));
+        let predicted = self.close(operation::values(&run.output)?);
         let function = LossFunction::behind(loss, self.closing);
         let mut output = run.output;
         if let (None, Some(closing)) = (function.logits_of, self.closing) {
@@ -256,7 +252,7 @@ impl Network {
         for penalty in run.penalties {
             total = total + Tensor::from_dispatch(penalty);
         }
-        let mut loss = f64::from(operation::values(&total.clone().into_dispatch())[0]);
+        let mut loss = operation::scalar(&total.clone().into_dispatch())?;
         let mut tape = total.is_tracked().then(|| total.backward());
         operation::check()?;
         let mut gradients = Vec::with_capacity(weights.len());
@@ -303,9 +299,10 @@ impl Network {
         let weights = self.upload(&self.device);
         let mut found = None;
         self.run_watched(self.input(x)?, &weights, &mut Pass::inference(), &mut |stage, flow| {
-            if found.is_none() && operation::values(&flow.tensor).iter().any(|value| !value.is_finite()) {
+            if found.is_none() && operation::values(&flow.tensor)?.iter().any(|value| !value.is_finite()) {
                 found = Some(stage.title.as_str());
             }
+            Ok(())
         })?;
         Ok(found)
     }
@@ -346,7 +343,7 @@ impl Network {
     }
 
     fn run(&self, input: DispatchTensor, weights: &[DispatchTensor], pass: &mut Pass) -> Result<Run> {
-        self.run_watched(input, weights, pass, &mut |_, _| {})
+        self.run_watched(input, weights, pass, &mut |_, _| Ok(()))
     }
 
     fn run_watched<'a>(
@@ -354,7 +351,7 @@ impl Network {
         input: DispatchTensor,
         weights: &[DispatchTensor],
         pass: &mut Pass,
-        watch: &mut dyn FnMut(&'a Stage, &Flow),
+        watch: &mut dyn FnMut(&'a Stage, &Flow) -> Result<()>,
     ) -> Result<Run> {
         let input = Flow::unmasked(input);
         let mut flows: Vec<Option<Flow>> = Vec::with_capacity(self.stages.len());
@@ -373,7 +370,7 @@ impl Network {
                 }
             }
             let flow = stage.layer.forward(&inputs, &weights[stage.weights.clone()], pass)?;
-            watch(stage, &flow);
+            watch(stage, &flow)?;
             if let Some(regularizer) = stage.activity {
                 penalties.push(operation::apply(
                     Arc::new(ActivityKernel(regularizer)),

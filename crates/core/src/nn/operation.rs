@@ -283,10 +283,22 @@ impl<B: Host, const N: usize> Backward<B, N> for KernelBackward<N> {
 }
 
 /// A tensor's values, copied out in row-major order.
-#[must_use]
-pub fn values(tensor: &DispatchTensor) -> Vec<f32> {
+///
+/// # Errors
+/// When the backend does not give them as 32-bit floats, which it always does.
+pub fn values(tensor: &DispatchTensor) -> Result<Vec<f32>> {
     let tensor = burn::tensor::Tensor::<1>::from_dispatch(tensor.clone());
-    tensor.inner().into_data().try_into_vec().unwrap_or_default()
+    let values = tensor.inner().into_data().try_into_vec();
+    values.map_err(|error| Error::Internal(format!("a tensor cannot be read: {error:?}")))
+}
+
+/// The value of a tensor that holds one.
+///
+/// # Errors
+/// When it cannot be read, or holds none.
+pub fn scalar(tensor: &DispatchTensor) -> Result<f64> {
+    let first = values(tensor)?.first().copied().map(f64::from);
+    first.ok_or_else(|| Error::Internal("a tensor of one value is empty".into()))
 }
 
 /// What a kernel saved, as the type that it is.

@@ -95,7 +95,10 @@ pub(super) struct BatchNorm {
 impl Layer for BatchNorm {
     fn forward(&self, inputs: &[Flow], weights: &[DispatchTensor], pass: &mut Pass) -> Result<Flow> {
         let trained = usize::from(self.has_gamma) + usize::from(self.has_beta);
-        let moving = [trained, trained + 1].map(|index| operation::values(&weights[index]));
+        let moving = [
+            operation::values(&weights[trained])?,
+            operation::values(&weights[trained + 1])?,
+        ];
         let seen = Arc::new(Mutex::default());
         let kernel = BatchNormKernel {
             axis: self.axis,

@@ -43,21 +43,21 @@ pub(super) struct Embedding {
 
 impl Embedding {
     /// The mask that these ids ask for.
-    pub(super) fn mask(&self, ids: &Flow) -> Option<Arc<Mask>> {
+    pub(super) fn mask(&self, ids: &Flow) -> Result<Option<Arc<Mask>>> {
         if !self.mask_zero {
-            return None;
+            return Ok(None);
         }
-        let keep = operation::values(&ids.tensor).iter().map(|&id| id != 0.0).collect();
-        Some(Arc::new(Mask {
+        let keep = operation::values(&ids.tensor)?.iter().map(|&id| id != 0.0).collect();
+        Ok(Some(Arc::new(Mask {
             steps: ids.shape().get(1).copied().unwrap_or(1),
             keep,
-        }))
+        })))
     }
 }
 
 impl Layer for Embedding {
     fn forward(&self, inputs: &[Flow], weights: &[DispatchTensor], _: &mut Pass) -> Result<Flow> {
-        let mask = self.mask(&inputs[0]);
+        let mask = self.mask(&inputs[0])?;
         let tensors = vec![inputs[0].tensor.clone(), weights[0].clone()];
         Ok(Flow {
             tensor: operation::apply(Arc::new(EmbeddingKernel), tensors)?,

@@ -117,7 +117,7 @@ impl Layer for Recurrent {
             (pass.training && rate > 0.0).then(|| dropout::factors(gates * batch * width, rate, &mut generator))
         };
         let mask = match &self.embedding {
-            Some(embedding) => embedding.mask(&inputs[0]),
+            Some(embedding) => embedding.mask(&inputs[0])?,
             None => inputs[0].mask.clone(),
         };
         let initial = self
