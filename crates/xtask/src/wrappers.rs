@@ -63,7 +63,8 @@ fn layers_xml(layers: &[LayerSpec]) -> Result<String> {
                 xml.create_element("conditional")
                     .with_attribute(("name", "layer_selection"))
                     .write_inner_content(|xml| {
-                        layer_types(xml, layers)?;
+                        let layers: Vec<&LayerSpec> = layers.iter().filter(|layer| layer.in_sequential()).collect();
+                        layer_types(xml, &layers)?;
                         layers.iter().try_for_each(|layer| case(xml, layer))
                     })?;
                 Ok(())
@@ -79,7 +80,7 @@ fn layers_xml(layers: &[LayerSpec]) -> Result<String> {
 }
 
 /// The choice of the layer's type; the first layer of the catalogue is chosen at first.
-fn layer_types(xml: &mut Xml, layers: &[LayerSpec]) -> io::Result<()> {
+fn layer_types(xml: &mut Xml, layers: &[&LayerSpec]) -> io::Result<()> {
     xml.create_element("param")
         .with_attributes([
             ("name", "layer_type"),
@@ -90,8 +91,8 @@ fn layer_types(xml: &mut Xml, layers: &[LayerSpec]) -> io::Result<()> {
             layers.iter().enumerate().try_for_each(|(index, layer)| {
                 option(
                     xml,
-                    layer.class_name,
-                    &format!("{} -- {}", layer.group, layer.class_name),
+                    layer.layer_type,
+                    &format!("{} -- {}", layer.group, layer.layer_type),
                     index == 0,
                 )
             })
@@ -110,7 +111,7 @@ fn option(xml: &mut Xml, value: &str, text: &str, selected: bool) -> io::Result<
 
 /// The fields of one layer.
 fn case(xml: &mut Xml, layer: &LayerSpec) -> io::Result<()> {
-    let when = xml.create_element("when").with_attribute(("value", layer.class_name));
+    let when = xml.create_element("when").with_attribute(("value", layer.layer_type));
     if layer.form.is_empty() && !layer.has_kwargs {
         when.write_empty()?;
         return Ok(());
@@ -127,6 +128,9 @@ fn case(xml: &mut Xml, layer: &LayerSpec) -> io::Result<()> {
 }
 
 fn param(xml: &mut Xml, field: &FormField) -> io::Result<()> {
+    if field.kind == FormKind::Constraint {
+        return constraint(xml, field);
+    }
     let mut attributes = vec![("name", field.name.to_owned())];
     let mut add = |name, value: &dyn ToString| attributes.push((name, value.to_string()));
     let default = field.default.as_deref().unwrap_or("");
@@ -148,7 +152,7 @@ fn param(xml: &mut Xml, field: &FormField) -> io::Result<()> {
                 add("max", max);
             }
         }
-        FormKind::Text => {
+        FormKind::Text | FormKind::Shape | FormKind::Sizes(_) | FormKind::Margins(_) | FormKind::Constraint => {
             add("type", &"text");
             add("value", &default);
         }
@@ -177,13 +181,93 @@ fn param(xml: &mut Xml, field: &FormField) -> io::Result<()> {
                     .try_for_each(|name| option(xml, name, name, *name == default))
             })?;
         }
-        FormKind::Text => {
-            element.write_inner_content(text_as_typed)?;
-        }
-        _ => {
+        FormKind::Integer { .. } | FormKind::Float { .. } | FormKind::Boolean => {
             element.write_empty()?;
         }
+        FormKind::Text | FormKind::Shape | FormKind::Sizes(_) | FormKind::Margins(_) | FormKind::Constraint => {
+            element.write_inner_content(text_as_typed)?;
+        }
     }
+    Ok(())
+}
+
+/// The choice of a constraint and its parameters, as the original form groups them.
+fn constraint(xml: &mut Xml, field: &FormField) -> io::Result<()> {
+    let number = |name, label, value: &str, help| FormField {
+        name,
+        kind: FormKind::Float {
+            min: Some(0.0),
+            max: None,
+        },
+        default: Some(value.to_owned()),
+        optional: false,
+        label,
+        help,
+    };
+    let axis = || FormField {
+        kind: FormKind::Text,
+        ..number(
+            "axis",
+            "Axis",
+            "0",
+            "Axis along which norms are taken, or several, e.g. [0, 1]",
+        )
+    };
+    let largest = |value| number("max_value", "Maximum", value, "The largest norm");
+    let kinds = [
+        ("None", vec![]),
+        ("MaxNorm", vec![largest("2.0"), axis()]),
+        ("NonNeg", vec![]),
+        ("UnitNorm", vec![axis()]),
+        (
+            "MinMaxNorm",
+            vec![
+                number("min_value", "Minimum", "0.0", "The smallest norm"),
+                largest("1.0"),
+                number(
+                    "rate",
+                    "Rate",
+                    "1.0",
+                    "Part of the way that a norm is moved at once: 1 for all of it",
+                ),
+                axis(),
+            ],
+        ),
+    ];
+    xml.create_element("conditional")
+        .with_attribute(("name", field.name))
+        .write_inner_content(|xml| {
+            xml.create_element("param")
+                .with_attributes([
+                    ("name", "constraint_type"),
+                    ("type", "select"),
+                    ("label", label(field).as_str()),
+                    ("help", sentence(field.help).as_str()),
+                ])
+                .write_inner_content(|xml| {
+                    kinds
+                        .iter()
+                        .try_for_each(|(kind, _)| option(xml, kind, kind, *kind == "None"))
+                })?;
+            kinds.iter().try_for_each(|(kind, fields)| {
+                let when = xml.create_element("when").with_attribute(("value", *kind));
+                if fields.is_empty() {
+                    when.write_empty()?;
+                    return Ok(());
+                }
+                when.write_inner_content(|xml| {
+                    xml.create_element("section")
+                        .with_attributes([
+                            ("name", "constraint_options"),
+                            ("title", "Constraint options"),
+                            ("expanded", "true"),
+                        ])
+                        .write_inner_content(|xml| fields.iter().try_for_each(|field| param(xml, field)))?;
+                    Ok(())
+                })?;
+                Ok(())
+            })
+        })?;
     Ok(())
 }
 
@@ -228,7 +312,7 @@ fn help(layers: &[LayerSpec]) -> String {
     let mut text = String::from("\n");
     for layer in layers {
         // A String takes whatever is written to it.
-        let _ = writeln!(text, "- *{}*: {}", layer.class_name, sentence(layer.help));
+        let _ = writeln!(text, "- *{}*: {}", layer.layer_type, sentence(layer.help));
     }
     text
 }
@@ -258,7 +342,7 @@ mod tests {
 
     fn layer(form: Vec<FormField>) -> LayerSpec {
         LayerSpec {
-            class_name: "Dense",
+            layer_type: "Dense",
             group: "Core",
             help: "Does something",
             form,

@@ -32,6 +32,15 @@ pub trait Field: Sized {
         Self::from_literal(&literal)
     }
 
+    /// Reads the text of a form field whose parameter may be left out; some forms have a text of their own for "not given".
+    ///
+    /// # Errors
+    ///
+    /// As [`Field::from_text`].
+    fn from_optional_text(text: &str) -> Result<Option<Self>, String> {
+        Self::from_text(text).map(Some)
+    }
+
     /// As Keras 2.3.1 writes it into a configuration.
     fn to_json(&self) -> Value;
 
@@ -198,6 +207,41 @@ impl std::fmt::Display for Number {
     }
 }
 
+/// A number that Keras keeps as a 32-bit float and writes so: 0.3 becomes 0.30000001192092896.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Single(pub f32);
+
+impl Field for Single {
+    fn expected() -> String {
+        f64::expected()
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "Keras rounds to 32 bits, and so do we")]
+    fn from_literal(literal: &Literal) -> Result<Self, String> {
+        let single = Number::from_literal(literal)?.get() as f32;
+        if single.is_finite() {
+            Ok(Self(single))
+        } else {
+            Err("too large for a 32-bit float".into())
+        }
+    }
+
+    fn to_json(&self) -> Value {
+        Value::from(f64::from(self.0))
+    }
+
+    /// The shortest digits that mean the same 32-bit float.
+    fn to_python(&self) -> String {
+        self.to_string()
+    }
+}
+
+impl std::fmt::Display for Single {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:?}", self.0)
+    }
+}
+
 impl<T: Field> Field for Option<T> {
     fn expected() -> String {
         format!("{} or None", T::expected())
@@ -217,7 +261,7 @@ impl<T: Field> Field for Option<T> {
     }
 
     fn from_text(text: &str) -> Result<Self, String> {
-        T::from_text(text).map(Some)
+        T::from_optional_text(text)
     }
 
     fn to_json(&self) -> Value {
@@ -256,6 +300,94 @@ impl<const N: usize> Field for [usize; N] {
             sizes.concat()
         } else {
             format!("({})", sizes.join(", "))
+        }
+    }
+}
+
+/// Sizes along `N` axes that may be 0; one number stands for the same along each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Padded<const N: usize>(pub [usize; N]);
+
+impl<const N: usize> Field for Padded<N> {
+    fn expected() -> String {
+        format!("an integer of at least 0 or a tuple of {N}")
+    }
+
+    fn from_literal(literal: &Literal) -> Result<Self, String> {
+        let Some(items) = literal.items() else {
+            return size_or_zero(literal)
+                .map(|size| Self([size; N]))
+                .ok_or_else(mismatch::<Self>);
+        };
+        let sizes: Option<Vec<usize>> = items.iter().map(size_or_zero).collect();
+        sizes
+            .and_then(|sizes| sizes.try_into().ok())
+            .map(Self)
+            .ok_or_else(mismatch::<Self>)
+    }
+
+    fn to_json(&self) -> Value {
+        Value::from(self.0.as_slice())
+    }
+}
+
+fn size_or_zero(literal: &Literal) -> Option<usize> {
+    match literal {
+        Literal::Int(value @ 0..=LARGEST) => usize::try_from(*value).ok(),
+        _ => None,
+    }
+}
+
+/// What is added or cut off before and after each of `N` axes. One number stands for all of it, a tuple of `N` numbers for the same
+/// before and after each axis; Keras writes a single axis as `[before, after]`, several as a list of these.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Margins<const N: usize>(pub [[usize; 2]; N]);
+
+impl<const N: usize> Margins<N> {
+    fn read(literal: &Literal) -> Option<[[usize; 2]; N]> {
+        let pair = |literal: &Literal| match literal.items() {
+            Some([before, after]) => Some([size_or_zero(before)?, size_or_zero(after)?]),
+            Some(_) => None,
+            None => size_or_zero(literal).map(|size| [size; 2]),
+        };
+        match literal.items() {
+            Some([_, _]) if N == 1 => Some([pair(literal)?; N]),
+            Some(axes) => axes.iter().map(pair).collect::<Option<Vec<_>>>()?.try_into().ok(),
+            None => Some([pair(literal)?; N]),
+        }
+    }
+}
+
+impl<const N: usize> Field for Margins<N> {
+    fn expected() -> String {
+        match N {
+            1 => "an integer of at least 0 or a tuple (before, after)".into(),
+            _ => format!("an integer of at least 0, or a tuple of {N}, each an integer or (before, after)"),
+        }
+    }
+
+    fn from_literal(literal: &Literal) -> Result<Self, String> {
+        Self::read(literal).map(Self).ok_or_else(mismatch::<Self>)
+    }
+
+    fn to_json(&self) -> Value {
+        let pairs = || self.0.iter().map(|pair| Value::from(pair.as_slice()));
+        match N {
+            1 => pairs().collect::<Vec<_>>().swap_remove(0),
+            _ => pairs().collect(),
+        }
+    }
+
+    fn to_python(&self) -> String {
+        let pairs: Vec<String> = self
+            .0
+            .iter()
+            .map(|[before, after]| format!("({before}, {after})"))
+            .collect();
+        if N == 1 {
+            pairs.concat()
+        } else {
+            format!("({})", pairs.join(", "))
         }
     }
 }
@@ -372,6 +504,16 @@ names! {
 }
 
 names! {
+    /// How the rows and columns of a larger image are found.
+    Interpolation, "interpolation" {
+        /// Each is a copy of the nearest.
+        Nearest = "nearest",
+        /// Each lies on a straight line between its neighbours, along both axes.
+        Bilinear = "bilinear",
+    }
+}
+
+names! {
     /// The type of a layer's numbers.
     Dtype, "dtype" {
         /// 32-bit floats, the type that the engine computes in.
@@ -414,6 +556,7 @@ macro_rules! name_field {
 pub(crate) use name_field;
 
 name_field!(Padding);
+name_field!(Interpolation);
 name_field!(DataFormat, none = DataFormat::ChannelsLast);
 
 /// Keras 3 wraps the type's name into a policy object.

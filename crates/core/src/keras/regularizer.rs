@@ -54,6 +54,14 @@ impl Field for Regularizer {
         Self::from_literal(&literal_of_text(text)?)
     }
 
+    /// The forms write "none" as `(0. , 0.)`.
+    fn from_optional_text(text: &str) -> Result<Option<Self>, String> {
+        let literal = literal_of_text(text)?;
+        let regularizer = Self::from_literal(&literal)?;
+        let none = literal.items().is_some() && regularizer == Self { l1: 0.0, l2: 0.0 };
+        Ok(Some(regularizer).filter(|_| !none))
+    }
+
     fn to_json(&self) -> Value {
         json!({"class_name": "L1L2", "config": {"l1": f64::from(self.l1), "l2": f64::from(self.l2)}})
     }

@@ -18,7 +18,11 @@ os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 HERE = os.path.dirname(os.path.abspath(__file__))
 VERSION = sys.argv[1]
 # The parameters that the original tool reads as Python literals.
-LITERALS = ("kernel_size", "strides", "pool_size", "target_shape")
+LITERALS = (
+    "kernel_size", "strides", "pool_size", "target_shape", "dims", "cropping", "size", "padding", "shared_axes", "axis", "shape",
+)  # fmt: skip
+# Layers that newer versions do not have.
+ONLY_IN_2_3_1 = ("graphics_cards",)
 IN_KERAS_3 = ("intro", "rnn", "cnn", "defaults", "images")
 
 
@@ -50,9 +54,21 @@ def keras_2_3_1():
     return keras
 
 
-def value_of(name, value):
+def value_of(keras, layer, name, value):
+    """What the original tool makes of a field; where it fails, what its author meant."""
     if value in ("", "None"):
         return None
+    if layer == "ReLU" and name == "max_value" and not value:
+        return None
+    if name.endswith("_regularizer"):
+        factors = eval(value)
+        return keras.regularizers.l1_l2(*factors) if any(factors) else None
+    if name.endswith("_constraint"):
+        options = dict(value.get("constraint_options", {}))
+        if "axis" in options:
+            options["axis"] = eval(options["axis"])
+        kind = value["constraint_type"]
+        return None if kind == "None" else getattr(keras.constraints, kind)(**options)
     return eval(value) if name in LITERALS and isinstance(value, str) else value
 
 
@@ -67,9 +83,10 @@ def build(keras, form):
     shape = eval(selection["input_shape"]) if selection["input_shape"] else None
     for index, entry in enumerate(selection["layers"]):
         fields = dict(entry["layer_selection"])
-        layer = getattr(keras.layers, fields.pop("layer_type"))
+        layer_type = fields.pop("layer_type")
+        layer = getattr(keras.layers, layer_type)
         kwargs = eval("dict(%s)" % (fields.pop("kwargs", None) or ""), names)
-        arguments = {name: value_of(name, value) for name, value in fields.items()}
+        arguments = {name: value_of(keras, layer_type, name, value) for name, value in fields.items()}
         arguments = {name: value for name, value in arguments.items() if value is not None}
         if index == 0 and shape is not None:
             arguments["input_shape"] = shape
@@ -108,12 +125,12 @@ for name, form in FORMS.items():
     keras.backend.clear_session()
     if VERSION == "2.3.1":
         write(name, "keras2.3.1", json.dumps(json.loads(build(keras, form).to_json()), indent=2))
-    elif VERSION == "2.15":
+    elif VERSION == "2.15" and name not in ONLY_IN_2_3_1:
         with open(os.path.join(HERE, f"{name}.keras2.3.1.json")) as file:
             model = keras.models.model_from_json(file.read())
         write(name, "keras2.15", json.dumps(json.loads(model.to_json())))
         if form["model_selection"]["input_shape"]:
             lines = [json.dumps(layer) for layer in shapes(model)]
             write(name, "shapes", "[\n" + ",\n".join(lines) + "\n]\n")
-    elif name in IN_KERAS_3:
+    elif VERSION == "3" and name in IN_KERAS_3:
         write(name, "keras3", json.dumps(json.loads(build(keras, form).to_json())))

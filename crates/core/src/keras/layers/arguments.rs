@@ -61,7 +61,11 @@ const NEWER_KEYS: &[(&str, &str)] = &[
     ("keepdims", "False"),
     ("autocast", "True"),
     ("use_cudnn", "'auto'"),
+    ("implementation", "1"),
 ];
+
+/// Keys that newer Keras writes though the layer has no use for them.
+const IDLE_KEYS: &[&str] = &["kernel_initializer"];
 
 impl Arguments {
     /// Arguments from the fields of the form and the text of its `kwargs` field, which override the fields.
@@ -106,6 +110,12 @@ impl Arguments {
         }
     }
 
+    /// Whether they come from a model configuration and not from the form.
+    #[must_use]
+    pub fn is_from_config(&self) -> bool {
+        self.from_config
+    }
+
     /// Whether `name` is given.
     #[must_use]
     pub fn has(&self, name: &str) -> bool {
@@ -132,7 +142,7 @@ impl Arguments {
             if self.from_config {
                 let Argument::Literal(value) = value else { continue };
                 match NEWER_KEYS.iter().find(|(key, _)| key == name) {
-                    _ if *value == Literal::None => continue,
+                    _ if *value == Literal::None || IDLE_KEYS.contains(&name.as_str()) => continue,
                     Some((_, usual)) if value.to_string() == *usual => continue,
                     Some((_, usual)) => {
                         return Err(LayerError::Argument {

@@ -12,7 +12,7 @@ use crate::keras::regularizer::Regularizer;
 use crate::keras::shape::{Window, known};
 
 /// Strides and dilation exclude each other, and only sequences have a direction in time.
-fn check_window<const N: usize>(window: &Window<N>) -> Result<(), String> {
+pub(super) fn check_window<const N: usize>(window: &Window<N>) -> Result<(), String> {
     if window.strides.iter().any(|&stride| stride > 1) && window.dilation.iter().any(|&rate| rate > 1) {
         return Err("strides above 1 and dilation_rate above 1 cannot be combined; set one of them to 1".into());
     }
@@ -77,7 +77,7 @@ layer! {
     Conv1D, "Convolutional", "Slides learned filters along the steps of a sequence";
     form {
         filters: COUNT, "Filters", "Number of filters, which is the number of output channels";
-        kernel_size: FormKind::Text, "Kernel size",
+        kernel_size: FormKind::Sizes(1), "Kernel size",
             "Length of the window, e.g. 3";
         activation: FormKind::Select(Activation::NAMES), "Activation", "Function applied to each output";
     }
@@ -122,7 +122,7 @@ layer! {
     Conv2D, "Convolutional", "Slides learned filters over an image";
     form {
         filters: COUNT, "Filters", "Number of filters, which is the number of output channels";
-        kernel_size: FormKind::Text, "Kernel size",
+        kernel_size: FormKind::Sizes(2), "Kernel size",
             "Height and width of the window, e.g. (3, 3) or 3 for both";
         activation: FormKind::Select(Activation::NAMES), "Activation", "Function applied to each output";
     }
@@ -161,3 +161,48 @@ layer! {
     }
 }
 convolution!(Conv2D, 2);
+
+layer! {
+    /// Convolution over planes, rows and columns; kernel `[planes, rows, columns, in, filters]`.
+    Conv3D, "Convolutional", "Slides learned filters over a volume, such as a stack of images";
+    form {
+        filters: COUNT, "Filters", "Number of filters, which is the number of output channels";
+        kernel_size: FormKind::Sizes(3), "Kernel size",
+            "Depth, height and width of the window, e.g. (3, 3, 3) or 3 for each";
+        activation: FormKind::Select(Activation::NAMES), "Activation", "Function applied to each output";
+    }
+    kwargs: true;
+    config {
+        /// Number of output channels.
+        filters: usize = required(),
+        /// Size of the window.
+        kernel_size: [usize; 3] = required(),
+        /// How far the window moves from one output to the next.
+        strides: [usize; 3] = or([1, 1, 1]),
+        /// What happens at the borders.
+        padding: Padding = or(Padding::Valid),
+        /// Where the channels are.
+        data_format: DataFormat = or(DataFormat::ChannelsLast),
+        /// How far apart the points of the window are.
+        dilation_rate: [usize; 3] = or([1, 1, 1]),
+        /// Applied to the outputs.
+        activation: Activation = or(Activation::Linear),
+        /// Whether a bias is added to each output channel.
+        use_bias: bool = or(true),
+        /// How the kernel starts.
+        kernel_initializer: Initializer = or(Initializer::glorot_uniform()),
+        /// How the bias starts.
+        bias_initializer: Initializer = or(Initializer::Zeros),
+        /// Penalty on the kernel.
+        kernel_regularizer: Option<Regularizer> = or(None),
+        /// Penalty on the bias.
+        bias_regularizer: Option<Regularizer> = or(None),
+        /// Penalty on the outputs.
+        activity_regularizer: Option<Regularizer> = or(None),
+        /// Condition on the kernel.
+        kernel_constraint: Option<Constraint> = or(None),
+        /// Condition on the bias.
+        bias_constraint: Option<Constraint> = or(None),
+    }
+}
+convolution!(Conv3D, 3);

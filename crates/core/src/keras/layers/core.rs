@@ -6,7 +6,7 @@ use super::spec::{COUNT, FRACTION, FormKind};
 use super::{Applied, WeightSpec};
 use crate::keras::activation::Activation as Function;
 use crate::keras::constraint::Constraint;
-use crate::keras::field::DataFormat;
+use crate::keras::field::{DataFormat, Number};
 use crate::keras::initializer::Initializer;
 use crate::keras::regularizer::Regularizer;
 use crate::keras::shape::{Shape, known};
@@ -156,7 +156,7 @@ layer! {
     /// The same numbers in another shape.
     Reshape, "Core", "Gives each input another shape with the same number of entries";
     form {
-        target_shape: FormKind::Text, "Target shape",
+        target_shape: FormKind::Shape, "Target shape",
             "Shape of each output as a tuple, without the batch, e.g. (28, 28, 1); one size may be -1: what is left";
     }
     kwargs: false;
@@ -213,5 +213,121 @@ impl Rules for Reshape {
             *size = Some(entries / given);
         }
         Ok(Applied::output(output))
+    }
+}
+
+layer! {
+    /// The axes in another order.
+    Permute, "Core", "Puts the axes of its input into another order";
+    form {
+        dims: FormKind::Shape, "Dimensions", "The new order of the axes, counted from 1 without the batch, e.g. (2, 1) swaps the two";
+    }
+    kwargs: false;
+    config {
+        /// The old axis at each new place, counted from 1 without the batch axis.
+        dims: Vec<usize> = required(),
+    }
+}
+
+impl Rules for Permute {
+    fn check(&self) -> Result<(), String> {
+        let mut sorted = self.dims.clone();
+        sorted.sort_unstable();
+        if sorted.iter().copied().eq(1..=self.dims.len()) {
+            return Ok(());
+        }
+        Err(format!(
+            "dims={}: expected each axis from 1 to {} once; the batch is not counted",
+            crate::keras::field::Field::to_json(&self.dims),
+            self.dims.len()
+        ))
+    }
+
+    fn apply(&self, input: &[Option<usize>]) -> Result<Applied, String> {
+        if input.len() != self.dims.len() {
+            return Err(format!(
+                "dims={} orders {} axes, it has {}",
+                crate::keras::field::Field::to_json(&self.dims),
+                self.dims.len(),
+                input.len()
+            ));
+        }
+        let output: Shape = self.dims.iter().map(|&axis| input[axis - 1]).collect();
+        Ok(Applied::output(output))
+    }
+}
+
+layer! {
+    /// The same row at every step: `[features]` becomes `[n, features]`.
+    RepeatVector, "Core", "Makes a sequence that has its input at every step";
+    form {
+        n: COUNT, "Repetitions", "Number of steps";
+    }
+    kwargs: false;
+    config {
+        /// Number of steps.
+        n: usize = required(),
+    }
+}
+
+impl Rules for RepeatVector {
+    fn apply(&self, input: &[Option<usize>]) -> Result<Applied, String> {
+        match input {
+            [features] => Ok(Applied::output([Some(self.n), *features])),
+            _ => Err("needs 1 axis (features,); a Flatten layer before it can make one".into()),
+        }
+    }
+}
+
+layer! {
+    /// Adds a penalty on its inputs to the loss; the inputs go on as they are.
+    ActivityRegularization, "Core", "Adds a penalty on the size of its inputs to the loss";
+    form {
+        l1: FormKind::Float { min: Some(0.0), max: None }, "L1", "Weight of the sum of the inputs' sizes";
+        l2: FormKind::Float { min: Some(0.0), max: None }, "L2", "Weight of the sum of the inputs' squares";
+    }
+    kwargs: false;
+    config {
+        /// Weight of the sum of absolute values.
+        l1: Number = or(Number::Float(0.0)),
+        /// Weight of the sum of squares.
+        l2: Number = or(Number::Float(0.0)),
+    }
+}
+
+impl Rules for ActivityRegularization {
+    fn check(&self) -> Result<(), String> {
+        for (name, weight) in [("l1", self.l1), ("l2", self.l2)] {
+            if weight.get() < 0.0 {
+                return Err(format!("{name}={weight}: must not be negative"));
+            }
+        }
+        Ok(())
+    }
+
+    fn apply(&self, input: &[Option<usize>]) -> Result<Applied, String> {
+        Ok(Applied::output(input))
+    }
+}
+
+layer! {
+    /// Masks the steps whose features all are `mask_value`: the layers behind leave them out. Input `[batch, steps, features]`.
+    Masking, "Core", "Makes the layers behind it leave out the steps of a sequence that are filled up with one value";
+    form {
+        mask_value: FormKind::Float { min: None, max: None }, "Mask value", "Steps that have nothing but this value are left out";
+    }
+    kwargs: false;
+    config {
+        /// Steps that have nothing but this value are left out.
+        mask_value: Number = or(Number::Float(0.0)),
+    }
+}
+
+impl Rules for Masking {
+    fn apply(&self, input: &[Option<usize>]) -> Result<Applied, String> {
+        if input.len() < 2 {
+            return Err("needs 2 axes (steps, features); a Reshape layer before it can make them".into());
+        }
+        Ok(Applied::output(input))
     }
 }

@@ -15,6 +15,18 @@ pub trait Declared: Sized {
     /// The parameters in the order in which Keras 2.3.1 writes them.
     const FIELDS: &'static [&'static str];
 
+    /// Parameters that Keras takes, but loses: it does not write them into a configuration, so they have no effect on what is trained.
+    const LOST: &'static [&'static str];
+    /// The form's names of parameters that it calls differently, and Keras's.
+    const ALIASES: &'static [(&'static str, &'static str)];
+
+    /// The lost parameters that are given another value than their default.
+    ///
+    /// # Errors
+    ///
+    /// One is not what it should be.
+    fn lost(arguments: &Arguments) -> Result<Vec<&'static str>, LayerError>;
+
     /// Reads the parameters, each checked by itself.
     ///
     /// # Errors
@@ -72,6 +84,7 @@ pub fn form_field<T: Field>(
     absent: &Absent<T>,
 ) -> FormField {
     let default = match absent {
+        Absent::Value(value) if value.to_json().is_null() => None,
         Absent::Value(value) => Some(value.to_python().trim_matches('\'').to_owned()),
         Absent::Required | Absent::SameAs(..) => None,
     };
@@ -79,7 +92,12 @@ pub fn form_field<T: Field>(
         name,
         kind,
         default,
-        optional: matches!(absent, Absent::SameAs(..)),
+        optional: match absent {
+            Absent::SameAs(..) => true,
+            // `None` is the default: an empty field.
+            Absent::Value(value) => value.to_json().is_null(),
+            Absent::Required => false,
+        },
         label,
         help,
     }
@@ -104,8 +122,10 @@ pub fn keyword<T: Field>(name: &'static str, absent: &Absent<T>) -> KeywordSpec 
 /// layer! {
 ///     /// Doc of the generated struct.
 ///     Dense, "Core", "help in plain words";
-///     form { units: INTEGER, "Units", "Number of outputs."; }     // fields of the form, in its order
+///     form { units: INTEGER, "Units", "Number of outputs."; }     // fields of the form, in its order; `axes as "axis"` if the
+///                                                                 // form calls it differently, `l1["0."]` for another default
 ///     kwargs: true;                                               // whether the form has a field for the rest
+///     lost { data_format: DataFormat = ..., }                     // what Keras takes, but does not write; may be left out
 ///     config {                                                    // all parameters, in Keras's JSON order
 ///         /// Doc.
 ///         units: usize = required(),
@@ -117,8 +137,9 @@ macro_rules! layer {
     (
         $(#[$doc:meta])*
         $Name:ident, $group:literal, $help:literal;
-        form { $($form:ident: $kind:expr, $label:literal, $form_help:literal;)* }
+        form { $($form:ident $(as $shown:literal)? $([$shown_default:literal])?: $kind:expr, $label:literal, $form_help:literal;)* }
         kwargs: $kwargs:literal;
+        $(lost { $($lost:ident: $LostType:ty = $lost_default:expr,)* })?
         config { $($(#[$field_doc:meta])* $field:ident: $Type:ty = $absent:expr,)* }
     ) => {
         $(#[$doc])*
@@ -128,13 +149,32 @@ macro_rules! layer {
         impl $crate::keras::layers::declare::Declared for $Name {
             const CLASS: &'static str = stringify!($Name);
             const FIELDS: &'static [&'static str] = &[$(stringify!($field)),*];
+            const LOST: &'static [&'static str] = &[$($(stringify!($lost)),*)?];
+            const ALIASES: &'static [(&'static str, &'static str)] = &[$($(($shown, stringify!($form)),)?)*];
 
+            #[allow(unused_mut, unused_variables, reason = "most layers lose nothing")]
+            fn lost(
+                arguments: &$crate::keras::layers::arguments::Arguments,
+            ) -> Result<Vec<&'static str>, $crate::keras::layers::LayerError> {
+                let mut lost = Vec::new();
+                $($(
+                    let default: $LostType = $lost_default;
+                    let given = arguments.get(stringify!($lost), $crate::keras::layers::arguments::Absent::Value(default.clone()))?;
+                    if given != default {
+                        lost.push(stringify!($lost));
+                    }
+                )*)?
+                Ok(lost)
+            }
+
+            #[allow(unused_variables, reason = "some layers have no parameters")]
             fn read(
                 arguments: &$crate::keras::layers::arguments::Arguments,
             ) -> Result<Self, $crate::keras::layers::LayerError> {
                 Ok(Self { $($field: arguments.get(stringify!($field), $absent)?,)* })
             }
 
+            #[allow(unused_variables, reason = "some layers have no parameters")]
             fn write(&self, config: &mut serde_json::Map<String, serde_json::Value>) {
                 $(config.insert(
                     stringify!($field).to_owned(),
@@ -149,16 +189,22 @@ macro_rules! layer {
                 }
             }
 
+            #[allow(unused_imports, reason = "some layers have no parameters")]
             fn spec() -> $crate::keras::layers::spec::LayerSpec {
                 use $crate::keras::layers::arguments::Absent;
                 $(fn $field() -> Absent<$Type> { $absent })*
+                $($(fn $lost() -> Absent<$LostType> { Absent::Value($lost_default) })*)?
                 let form: Vec<$crate::keras::layers::spec::FormField> = vec![$($crate::keras::layers::declare::form_field(
                     stringify!($form), $kind, $label, $form_help, &$form(),
-                )),*];
-                let mut kwargs = vec![$($crate::keras::layers::declare::keyword(stringify!($field), &$field())),*];
-                kwargs.retain(|keyword| form.iter().all(|field| field.name != keyword.name));
+                )$(.called($shown))?$(.with_default($shown_default))?),*];
+                let shown: &[&str] = &[$(stringify!($form)),*];
+                let keywords: Vec<$crate::keras::layers::spec::KeywordSpec> = vec![
+                    $($crate::keras::layers::declare::keyword(stringify!($field), &$field()),)*
+                    $($($crate::keras::layers::declare::keyword(stringify!($lost), &$lost()),)*)?
+                ];
+                let kwargs = keywords.into_iter().filter(|keyword| !shown.contains(&keyword.name)).collect();
                 $crate::keras::layers::spec::LayerSpec {
-                    class_name: Self::CLASS, group: $group, help: $help, form, has_kwargs: $kwargs, kwargs,
+                    layer_type: Self::CLASS, group: $group, help: $help, form, has_kwargs: $kwargs, kwargs,
                 }
             }
         }

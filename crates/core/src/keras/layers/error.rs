@@ -8,15 +8,9 @@ use crate::keras::suggest::did_you_mean;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LayerError {
     /// No layer has this name.
-    #[error("unknown layer type {}; {}", quoted(name), did_you_mean(name, &LayerKind::all_names()))]
+    #[error("unknown layer type {}; {}", quoted(name), did_you_mean(name, LayerKind::NAMES))]
     Unknown {
         /// The name given.
-        name: String,
-    },
-    /// The layer exists in Keras, but not here yet.
-    #[error("{name} is not supported yet; supported: {}", LayerKind::NAMES.join(", "))]
-    NotYet {
-        /// The layer's class name.
         name: String,
     },
     /// A parameter without default is not given.

@@ -2,44 +2,80 @@
 //!
 //! To add a layer: declare it with `layer!` in the file of its group, write its [`Rules`], and move its name within `kinds!` below.
 
+mod advanced_activations;
 mod arguments;
+mod cells;
+mod conv_lstm;
 mod convolutional;
 mod core;
+mod cudnn;
 mod declare;
 mod embedding;
 mod error;
+mod form;
+mod global_pooling;
+mod input;
+mod locally_connected;
+mod margins;
+mod masking;
+mod merge;
 mod name;
+mod noise;
 mod normalization;
 mod pooling;
 mod recurrent;
+mod separable;
+mod spatial_dropout;
 mod spec;
+mod transposed;
 
 use std::sync::LazyLock;
 
 use serde_json::{Map, Value};
 
+pub use self::advanced_activations::{ELU, LeakyReLU, PReLU, ReLU, Softmax, ThresholdedReLU};
 pub use self::arguments::{Absent, Arguments};
-pub use self::convolutional::{Conv1D, Conv2D};
-pub use self::core::{Activation, Dense, Dropout, Flatten, Reshape};
+pub use self::cells::{ConvLSTM2DCell, GRUCell, LSTMCell, SimpleRNNCell};
+pub use self::conv_lstm::ConvLSTM2D;
+pub use self::convolutional::{Conv1D, Conv2D, Conv3D};
+pub use self::core::{
+    Activation, ActivityRegularization, Dense, Dropout, Flatten, Masking, Permute, RepeatVector, Reshape,
+};
+pub use self::cudnn::{CuDNNGRU, CuDNNLSTM};
 pub use self::declare::{Declared, Rules};
 pub use self::embedding::Embedding;
 pub use self::error::LayerError;
+pub use self::global_pooling::{
+    GlobalAveragePooling1D, GlobalAveragePooling2D, GlobalAveragePooling3D, GlobalMaxPooling1D, GlobalMaxPooling2D,
+    GlobalMaxPooling3D,
+};
+pub use self::input::InputLayer;
+pub use self::locally_connected::{LocallyConnected1D, LocallyConnected2D};
+pub use self::margins::{
+    Cropping1D, Cropping2D, Cropping3D, UpSampling1D, UpSampling2D, UpSampling3D, ZeroPadding1D, ZeroPadding2D,
+    ZeroPadding3D,
+};
+pub use self::masking::MaskRule;
+pub use self::merge::{Add, Average, Concatenate, Dot, Maximum, Minimum, Multiply, Subtract, axis_without_batch};
 pub use self::name::{AutoNames, snake_case};
+pub use self::noise::{AlphaDropout, GaussianDropout, GaussianNoise};
 pub use self::normalization::BatchNormalization;
 pub use self::pooling::{
-    AveragePooling1D, AveragePooling2D, GlobalAveragePooling1D, GlobalAveragePooling2D, GlobalMaxPooling1D,
-    GlobalMaxPooling2D, MaxPooling1D, MaxPooling2D,
+    AveragePooling1D, AveragePooling2D, AveragePooling3D, MaxPooling1D, MaxPooling2D, MaxPooling3D,
 };
 pub use self::recurrent::{GRU, LSTM, SimpleRNN};
+pub use self::separable::{DepthwiseConv2D, SeparableConv1D, SeparableConv2D};
+pub use self::spatial_dropout::{SpatialDropout1D, SpatialDropout2D, SpatialDropout3D};
 pub use self::spec::{FormField, FormKind, KeywordSpec, LayerSpec};
+pub use self::transposed::{Conv2DTranspose, Conv3DTranspose};
 use crate::keras::field::{Dtype, Field};
 use crate::keras::initializer::Initializer;
 use crate::keras::literal::Literal;
 use crate::keras::shape::{self, Applied, Shape, WeightSpec};
 
-/// Layers that have a declaration, in the order of the form; and those of the form that have none yet.
+/// The layers, in the order of the form.
 macro_rules! kinds {
-    (now: $($Name:ident),+; later: $($later:ident),+;) => {
+    ($($Name:ident),+ $(,)?) => {
         /// What a layer is, with its parameters.
         #[derive(Debug, Clone, PartialEq)]
         pub enum LayerKind {
@@ -50,9 +86,8 @@ macro_rules! kinds {
         }
 
         impl LayerKind {
-            /// Class names of the layers that are supported, in the order of the form.
+            /// Keras's class names, in the order of the form.
             pub const NAMES: &'static [&'static str] = &[$(stringify!($Name)),+];
-            const LATER: &'static [&'static str] = &[$(stringify!($later)),+];
 
             /// Keras's class name.
             #[must_use]
@@ -63,13 +98,26 @@ macro_rules! kinds {
             fn read(class_name: &str, arguments: &Arguments, general: &[&str]) -> Result<Self, LayerError> {
                 match class_name {
                     $(stringify!($Name) => {
-                        arguments.check_names($Name::FIELDS, general)?;
+                        arguments.check_names(&[$Name::FIELDS, $Name::LOST].concat(), general)?;
                         let layer = $Name::read(arguments)?;
                         layer.check().map_err(LayerError::Conflict)?;
                         Ok(Self::$Name(layer))
                     })+
-                    name if Self::LATER.contains(&name) => Err(LayerError::NotYet { name: name.to_owned() }),
                     name => Err(LayerError::Unknown { name: name.to_owned() }),
+                }
+            }
+
+            fn lost(class_name: &str, arguments: &Arguments) -> Result<Vec<&'static str>, LayerError> {
+                match class_name {
+                    $(stringify!($Name) => $Name::lost(arguments),)+
+                    _ => Ok(Vec::new()),
+                }
+            }
+
+            fn aliases(class_name: &str) -> &'static [(&'static str, &'static str)] {
+                match class_name {
+                    $(stringify!($Name) => $Name::ALIASES,)+
+                    _ => &[],
                 }
             }
 
@@ -98,30 +146,21 @@ macro_rules! kinds {
 }
 
 kinds! {
-    now: Dense, Activation, Dropout, Flatten, Reshape, Conv1D, Conv2D, MaxPooling1D, MaxPooling2D, AveragePooling1D,
-        AveragePooling2D, GlobalMaxPooling1D, GlobalAveragePooling1D, GlobalMaxPooling2D, GlobalAveragePooling2D, SimpleRNN,
-        GRU, LSTM, Embedding, BatchNormalization;
-    later: Input, InputLayer, Permute, RepeatVector, ActivityRegularization, Masking, SpatialDropout1D, SpatialDropout2D,
-        SpatialDropout3D, SeparableConv1D, SeparableConv2D, DepthwiseConv2D, Conv2DTranspose, Conv3D, Conv3DTranspose,
-        Cropping1D, Cropping2D, Cropping3D, UpSampling1D, UpSampling2D, UpSampling3D, ZeroPadding1D, ZeroPadding2D,
-        ZeroPadding3D, MaxPooling3D, AveragePooling3D, GlobalMaxPooling3D, GlobalAveragePooling3D, LocallyConnected1D,
-        LocallyConnected2D, ConvLSTM2D, ConvLSTM2DCell, SimpleRNNCell, GRUCell, LSTMCell, CuDNNGRU, CuDNNLSTM, Add, Subtract,
-        Multiply, Average, Maximum, Minimum, Concatenate, Dot, LeakyReLU, PReLU, ELU, ThresholdedReLU, Softmax, ReLU,
-        GaussianNoise, GaussianDropout, AlphaDropout;
+    InputLayer, Dense, Activation, Dropout, Flatten, Reshape, Permute, RepeatVector, ActivityRegularization, Masking,
+    SpatialDropout1D, SpatialDropout2D, SpatialDropout3D, Conv1D, Conv2D, SeparableConv1D, SeparableConv2D, DepthwiseConv2D,
+    Conv2DTranspose, Conv3D, Conv3DTranspose, Cropping1D, Cropping2D, Cropping3D, UpSampling1D, UpSampling2D, UpSampling3D,
+    ZeroPadding1D, ZeroPadding2D, ZeroPadding3D, MaxPooling1D, MaxPooling2D, MaxPooling3D, AveragePooling1D, AveragePooling2D,
+    AveragePooling3D, GlobalMaxPooling1D, GlobalAveragePooling1D, GlobalMaxPooling2D, GlobalAveragePooling2D, GlobalMaxPooling3D,
+    GlobalAveragePooling3D, LocallyConnected1D, LocallyConnected2D, SimpleRNN, GRU, LSTM, ConvLSTM2D, ConvLSTM2DCell,
+    SimpleRNNCell, GRUCell, LSTMCell, CuDNNGRU, CuDNNLSTM, Add, Subtract, Multiply, Average, Maximum, Minimum, Concatenate, Dot,
+    Embedding, LeakyReLU, PReLU, ELU, ThresholdedReLU, Softmax, ReLU, BatchNormalization, GaussianNoise, GaussianDropout,
+    AlphaDropout,
 }
 
 /// The layers of the form, in its order.
 #[must_use]
 pub fn catalogue() -> &'static [LayerSpec] {
     &CATALOGUE
-}
-
-impl LayerKind {
-    /// Every class name of the form, supported or not.
-    #[must_use]
-    pub fn all_names() -> Vec<&'static str> {
-        Self::NAMES.iter().chain(Self::LATER).copied().collect()
-    }
 }
 
 /// One layer of a model.
@@ -137,6 +176,8 @@ pub struct Layer {
     pub dtype: Dtype,
     /// What it is, with its parameters.
     pub kind: LayerKind,
+    /// Parameters that were given, but that Keras does not write into a configuration: they have no effect.
+    pub lost: Vec<&'static str>,
 }
 
 /// What Keras takes for any layer.
@@ -165,7 +206,14 @@ impl Layer {
         input_shape: Option<&Shape>,
         names: &mut AutoNames,
     ) -> Result<Self, LayerError> {
-        let mut arguments = Arguments::from_form(fields, kwargs)?;
+        // What the form calls an input is a layer of Keras's.
+        let class_name = if class_name == "Input" {
+            InputLayer::CLASS
+        } else {
+            class_name
+        };
+        let fields = form::translated(class_name, fields, LayerKind::aliases(class_name))?;
+        let mut arguments = Arguments::from_form(&fields, kwargs)?;
         if let Some(input_shape) = input_shape
             && !arguments.has("batch_input_shape")
         {
@@ -189,7 +237,7 @@ impl Layer {
 
     fn from_arguments(class_name: &str, arguments: &Arguments, names: &mut AutoNames) -> Result<Self, LayerError> {
         // Keras's older way to say `input_shape`, where it still takes it.
-        let recurrent = matches!(class_name, "SimpleRNN" | "GRU" | "LSTM");
+        let recurrent = matches!(class_name, "SimpleRNN" | "GRU" | "LSTM" | "CuDNNGRU" | "CuDNNLSTM");
         let mut general = GENERAL.to_vec();
         if recurrent || class_name == "Dense" {
             general.push("input_dim");
@@ -206,7 +254,7 @@ impl Layer {
             });
         }
         let dtype = arguments.get("dtype", Absent::Value(Dtype::Float32))?;
-        if dtype != Dtype::Float32 {
+        if dtype != Dtype::Float32 && !matches!(kind, LayerKind::InputLayer(_)) {
             return Err(LayerError::Argument {
                 name: "dtype".into(),
                 value: format!("'{}'", dtype.name()),
@@ -224,12 +272,23 @@ impl Layer {
             Some(name) => name,
             None => names.next(class_name),
         };
+        let lost = LayerKind::lost(class_name, arguments)?;
+        if arguments.is_from_config()
+            && let Some(name) = lost.first()
+        {
+            return Err(LayerError::Argument {
+                name: (*name).to_owned(),
+                value: "...".into(),
+                problem: "only its default is supported".into(),
+            });
+        }
         Ok(Self {
             name,
             trainable: arguments.get("trainable", Absent::Value(true))?,
             batch_input_shape: batch_input_shape(arguments, &kind, recurrent)?,
             dtype,
             kind,
+            lost,
         })
     }
 
@@ -237,6 +296,13 @@ impl Layer {
     #[must_use]
     pub fn to_config(&self) -> Map<String, Value> {
         let mut config = Map::new();
+        if let LayerKind::InputLayer(_) = &self.kind {
+            config.insert("batch_input_shape".into(), self.batch_input_shape.to_json());
+            config.insert("dtype".into(), self.dtype.to_json());
+            self.kind.write(&mut config);
+            config.insert("name".into(), self.name.to_json());
+            return config;
+        }
         config.insert("name".into(), self.name.to_json());
         config.insert("trainable".into(), self.trainable.to_json());
         if let Some(shape) = &self.batch_input_shape {
@@ -270,11 +336,7 @@ impl Layer {
     /// Counts up the seeds of the initializers that these weights started with, as Keras 2.3.1 does each time that it uses one.
     pub(in crate::keras) fn advance_seeds(&mut self, weights: &[WeightSpec]) {
         for weight in weights {
-            let stem = if weight.name == "recurrent_kernel" {
-                "recurrent"
-            } else {
-                weight.name
-            };
+            let stem = weight.name.strip_suffix("_kernel").unwrap_or(weight.name);
             if let Some(initializer) = self.kind.initializer_mut(&format!("{stem}_initializer")) {
                 // The bias on either side of a forget gate that starts open is drawn for itself.
                 initializer.advance_seed(if weight.ones.is_some() { 2 } else { 1 });
@@ -317,6 +379,14 @@ fn batch_input_shape(
             });
         }
         return Ok(Some(shape));
+    }
+    if let LayerKind::InputLayer(_) = kind {
+        // Keras 3 calls it `batch_shape`.
+        if let Some(shape) = arguments.get::<Sizes>("batch_shape", Absent::Value(None))? {
+            return Ok(Some(shape));
+        }
+        let shape: Vec<Option<usize>> = arguments.get("shape", Absent::Required)?;
+        return Ok(Some([vec![None], shape].concat()));
     }
     let batch_size = arguments.get::<Option<usize>>("batch_size", Absent::Value(None))?;
     let mut shape = arguments.get::<Sizes>("input_shape", Absent::Value(None))?;

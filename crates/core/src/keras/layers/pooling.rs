@@ -5,7 +5,7 @@ use super::arguments::{or, same_as};
 use super::declare::{Rules, layer};
 use super::spec::{COUNT, FormKind};
 use crate::keras::field::{DataFormat, Padding};
-use crate::keras::shape::{Window, split_channels};
+use crate::keras::shape::Window;
 
 /// The rules of the poolings, which differ in their number of axes only.
 macro_rules! pooling {
@@ -29,18 +29,6 @@ macro_rules! pooling {
                 };
                 let (sizes, channels) = window.slide(input)?;
                 Ok(Applied::output(window.join(sizes, channels)))
-            }
-        }
-    };
-}
-
-/// The rules of the global poolings.
-macro_rules! global_pooling {
-    ($Name:ident, $axes:literal) => {
-        impl Rules for $Name {
-            fn apply(&self, input: &[Option<usize>]) -> Result<Applied, String> {
-                let (_, channels) = split_channels::<$axes>(input, self.data_format)?;
-                Ok(Applied::output([channels]))
             }
         }
     };
@@ -71,8 +59,8 @@ layer! {
     /// The largest of each window of rows and columns.
     MaxPooling2D, "Pooling", "Keeps the largest value of each window of an image";
     form {
-        pool_size: FormKind::Text, "Pool size", "Height and width of the window as a tuple, e.g. (2, 2)";
-        strides: FormKind::Text, "Strides", "Rows and columns from one window to the next; empty: the pool size";
+        pool_size: FormKind::Sizes(2), "Pool size", "Height and width of the window as a tuple, e.g. (2, 2)";
+        strides: FormKind::Sizes(2), "Strides", "Rows and columns from one window to the next; empty: the pool size";
     }
     kwargs: true;
     config {
@@ -113,8 +101,8 @@ layer! {
     /// The mean of each window of rows and columns.
     AveragePooling2D, "Pooling", "Takes the mean of each window of an image";
     form {
-        pool_size: FormKind::Text, "Pool size", "Height and width of the window as a tuple, e.g. (2, 2)";
-        strides: FormKind::Text, "Strides", "Rows and columns from one window to the next; empty: the pool size";
+        pool_size: FormKind::Sizes(2), "Pool size", "Height and width of the window as a tuple, e.g. (2, 2)";
+        strides: FormKind::Sizes(2), "Strides", "Rows and columns from one window to the next; empty: the pool size";
     }
     kwargs: true;
     config {
@@ -131,49 +119,43 @@ layer! {
 pooling!(AveragePooling2D, 2);
 
 layer! {
-    /// The largest of each channel over all steps.
-    GlobalMaxPooling1D, "Pooling", "Keeps the largest value of each channel over the whole sequence";
-    form { data_format: FormKind::Select(DataFormat::NAMES), "Data format", "Where the channel axis of the input is"; }
-    kwargs: false;
+    /// The largest of each window of planes, rows and columns.
+    MaxPooling3D, "Pooling", "Keeps the largest value of each window of a volume";
+    form {
+        pool_size: FormKind::Sizes(3), "Pool size", "Depth, height and width of the window as a tuple, e.g. (2, 2, 2)";
+        strides: FormKind::Sizes(3), "Strides", "Planes, rows and columns from one window to the next; empty: the pool size";
+    }
+    kwargs: true;
     config {
+        /// Size of the window.
+        pool_size: [usize; 3] = or([2, 2, 2]),
+        /// What happens at the borders.
+        padding: Padding = or(Padding::Valid),
+        /// How far the window moves from one output to the next.
+        strides: [usize; 3] = same_as("pool_size", [2, 2, 2]),
         /// Where the channels are.
         data_format: DataFormat = or(DataFormat::ChannelsLast),
     }
 }
-global_pooling!(GlobalMaxPooling1D, 1);
+pooling!(MaxPooling3D, 3);
 
 layer! {
-    /// The mean of each channel over all steps.
-    GlobalAveragePooling1D, "Pooling", "Takes the mean of each channel over the whole sequence";
-    form { data_format: FormKind::Select(DataFormat::NAMES), "Data format", "Where the channel axis of the input is"; }
-    kwargs: false;
+    /// The mean of each window of planes, rows and columns.
+    AveragePooling3D, "Pooling", "Takes the mean of each window of a volume";
+    form {
+        pool_size: FormKind::Sizes(3), "Pool size", "Depth, height and width of the window as a tuple, e.g. (2, 2, 2)";
+        strides: FormKind::Sizes(3), "Strides", "Planes, rows and columns from one window to the next; empty: the pool size";
+    }
+    kwargs: true;
     config {
+        /// Size of the window.
+        pool_size: [usize; 3] = or([2, 2, 2]),
+        /// What happens at the borders.
+        padding: Padding = or(Padding::Valid),
+        /// How far the window moves from one output to the next.
+        strides: [usize; 3] = same_as("pool_size", [2, 2, 2]),
         /// Where the channels are.
         data_format: DataFormat = or(DataFormat::ChannelsLast),
     }
 }
-global_pooling!(GlobalAveragePooling1D, 1);
-
-layer! {
-    /// The largest of each channel over all rows and columns.
-    GlobalMaxPooling2D, "Pooling", "Keeps the largest value of each channel over the whole image";
-    form { data_format: FormKind::Select(DataFormat::NAMES), "Data format", "Where the channel axis of the input is"; }
-    kwargs: false;
-    config {
-        /// Where the channels are.
-        data_format: DataFormat = or(DataFormat::ChannelsLast),
-    }
-}
-global_pooling!(GlobalMaxPooling2D, 2);
-
-layer! {
-    /// The mean of each channel over all rows and columns.
-    GlobalAveragePooling2D, "Pooling", "Takes the mean of each channel over the whole image";
-    form { data_format: FormKind::Select(DataFormat::NAMES), "Data format", "Where the channel axis of the input is"; }
-    kwargs: false;
-    config {
-        /// Where the channels are.
-        data_format: DataFormat = or(DataFormat::ChannelsLast),
-    }
-}
-global_pooling!(GlobalAveragePooling2D, 2);
+pooling!(AveragePooling3D, 3);

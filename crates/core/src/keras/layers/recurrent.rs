@@ -28,11 +28,7 @@ macro_rules! recurrent {
 
             fn apply(&self, input: &[Option<usize>]) -> Result<Applied, String> {
                 let [steps, features] = input else {
-                    return Err(
-                        "needs 2 axes (steps, features); an Embedding or a Reshape layer before it can make them, \
-                                or return_sequences=True in a recurrent layer before it"
-                            .into(),
-                    );
+                    return Err(NOT_A_SEQUENCE.into());
                 };
                 let features = known(*features, "features")?;
                 if self.unroll && steps.is_none() {
@@ -69,6 +65,10 @@ macro_rules! recurrent {
         }
     };
 }
+
+/// What is said of an input that is no sequence.
+pub(super) const NOT_A_SEQUENCE: &str = "needs 2 axes (steps, features); an Embedding or a Reshape layer before it can make them, or \
+                                         return_sequences=True in a recurrent layer before it";
 
 fn check_implementation(implementation: usize) -> Result<(), String> {
     match implementation {

@@ -3,8 +3,8 @@
 /// One layer of the form.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LayerSpec {
-    /// Keras's class name, also the value of `layer_type`.
-    pub class_name: &'static str,
+    /// The value of `layer_type`: Keras's class name, but for `Input`.
+    pub layer_type: &'static str,
     /// The group that the option's label starts with: "Core".
     pub group: &'static str,
     /// What the layer does, in plain words.
@@ -34,6 +34,31 @@ pub struct FormField {
     pub help: &'static str,
 }
 
+impl FormField {
+    /// The same under another name, where the form has one of its own.
+    #[must_use]
+    pub fn called(self, name: &'static str) -> Self {
+        Self { name, ..self }
+    }
+
+    /// The same with another text in the empty form.
+    #[must_use]
+    pub fn with_default(self, default: &str) -> Self {
+        Self {
+            default: Some(default.to_owned()),
+            ..self
+        }
+    }
+}
+
+impl LayerSpec {
+    /// Whether the form of a sequential model offers the layer: neither inputs nor merges.
+    #[must_use]
+    pub fn in_sequential(&self) -> bool {
+        !matches!(self.group, "Input" | "Merge")
+    }
+}
+
 /// The control of a form field.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum FormKind {
@@ -51,6 +76,14 @@ pub enum FormKind {
     },
     /// A text, mostly a Python literal.
     Text,
+    /// A text with a shape: a tuple of sizes, some perhaps `None` or -1.
+    Shape,
+    /// A text with this many positive sizes, or one that stands for all of them.
+    Sizes(usize),
+    /// A text with margins of this many axes.
+    Margins(usize),
+    /// A constraint on a weight: its kind and its parameters.
+    Constraint,
     /// One of these names.
     Select(&'static [&'static str]),
     /// Yes or no.
@@ -82,7 +115,7 @@ mod tests {
     use super::*;
 
     fn spec(class_name: &str) -> &'static LayerSpec {
-        catalogue().iter().find(|spec| spec.class_name == class_name).unwrap()
+        catalogue().iter().find(|spec| spec.layer_type == class_name).unwrap()
     }
 
     fn fields(class_name: &str) -> Vec<(&'static str, FormKind, Option<&'static str>, bool)> {
@@ -94,21 +127,30 @@ mod tests {
 
     #[test]
     fn the_catalogue_has_every_layer_in_the_forms_order() {
-        let names: Vec<&str> = catalogue().iter().map(|spec| spec.class_name).collect();
-        assert_eq!(names, LayerKind::NAMES);
+        let names: Vec<&str> = catalogue().iter().map(|spec| spec.layer_type).collect();
+        assert_eq!(names.len(), 73);
+        assert_eq!((names[0], LayerKind::NAMES[0]), ("Input", "InputLayer"));
+        assert_eq!(names[1..], LayerKind::NAMES[1..]);
         let mut groups: Vec<&str> = catalogue().iter().map(|spec| spec.group).collect();
         groups.dedup();
         assert_eq!(
             groups,
             [
+                "Input",
                 "Core",
                 "Convolutional",
                 "Pooling",
+                "Locally_connected",
                 "Recurrent",
+                "Merge",
                 "Embedding",
-                "Normalization"
+                "Advanced activations",
+                "Normalization",
+                "Noise"
             ]
         );
+        let sequential = catalogue().iter().filter(|spec| spec.in_sequential());
+        assert_eq!(sequential.count(), 64);
     }
 
     #[test]
@@ -121,7 +163,7 @@ mod tests {
             fields("Conv1D"),
             [
                 ("filters", COUNT, None, false),
-                ("kernel_size", FormKind::Text, None, false),
+                ("kernel_size", FormKind::Sizes(1), None, false),
                 activation
             ]
         );
@@ -132,8 +174,8 @@ mod tests {
         assert_eq!(
             fields("AveragePooling2D"),
             [
-                ("pool_size", FormKind::Text, Some("(2, 2)"), false),
-                ("strides", FormKind::Text, None, true)
+                ("pool_size", FormKind::Sizes(2), Some("(2, 2)"), false),
+                ("strides", FormKind::Sizes(2), None, true)
             ]
         );
         let formats = FormKind::Select(&["channels_last", "channels_first"]);
@@ -143,23 +185,17 @@ mod tests {
         );
         assert_eq!(fields("Dropout"), [("rate", FRACTION, None, false)]);
         assert_eq!(fields("BatchNormalization"), []);
-        let without: Vec<&str> = catalogue()
-            .iter()
-            .filter(|spec| !spec.has_kwargs)
-            .map(|spec| spec.class_name)
-            .collect();
+        let shown: Vec<&str> = fields("ReLU").iter().map(|field| field.0).collect();
+        assert_eq!(shown, ["max_value", "negative_slope", "threshold"]);
         assert_eq!(
-            without,
-            [
-                "Activation",
-                "Flatten",
-                "Reshape",
-                "GlobalMaxPooling1D",
-                "GlobalAveragePooling1D",
-                "GlobalMaxPooling2D",
-                "GlobalAveragePooling2D"
-            ]
+            fields("Dot")[0],
+            ("axis", FormKind::Text, None, false),
+            "the form's name of axes"
         );
+        assert_eq!(fields("PReLU")[1].2, Some("(0. , 0.)"));
+        assert_eq!(fields("Cropping2D")[0].2, Some("((0, 0), (0, 0))"));
+        assert_eq!(fields("ZeroPadding3D")[0].2, Some("(1, 1, 1)"));
+        assert_eq!(fields("LeakyReLU")[0].2, Some("0.3"));
     }
 
     #[test]

@@ -332,6 +332,13 @@ fn stage(place: &Place<'_>, open: bool) -> Result<Box<dyn Layer>> {
                 first_weight: place.weights.start,
             })
         }
+        LayerKind::InputLayer(_) => Box::new(Identity),
+        _ => {
+            return Err(Error::Input(format!(
+                "layer {}: this type of layer cannot be trained here yet",
+                place.title()
+            )));
+        }
     })
 }
 
