@@ -3,9 +3,10 @@
 
 use crate::keras::activation::Activation;
 
-/// Negative slope scale and positive scale of selu (Klambauer et al. 2017), to the digits that Keras uses.
-const SELU_ALPHA: f32 = 1.673_263_2;
-const SELU_SCALE: f32 = 1.050_701;
+/// Selu's scale below 0 (Klambauer et al. 2017), to the digits that Keras uses.
+pub const SELU_ALPHA: f32 = 1.673_263_2;
+/// Selu's scale of all values.
+pub const SELU_SCALE: f32 = 1.050_701;
 
 /// Applies `activation` to rows of `width` values (only softmax looks at a row as a whole).
 pub fn forward(activation: Activation, values: &mut [f32], width: usize) {

@@ -6,15 +6,23 @@
 )]
 
 pub mod activation;
+pub mod axes;
 pub mod batch_norm;
 pub mod conv;
+pub mod conv_lstm;
+pub mod conv_transpose;
 pub mod dense;
+pub mod depthwise;
 pub mod embedding;
 pub mod gemm;
+pub mod local;
 pub mod loss;
 mod max_pool;
+pub mod merge;
 pub mod pool;
+pub mod rectifier;
 pub mod recurrent;
+pub mod resize;
 pub mod simd;
 #[cfg(test)]
 mod testing;

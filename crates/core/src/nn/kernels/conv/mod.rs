@@ -19,7 +19,7 @@ mod field;
 mod kernel_gradient;
 mod plan;
 mod sparse;
-mod tile;
+pub(in crate::nn::kernels) mod tile;
 mod transposed;
 mod winograd;
 
