@@ -9,13 +9,21 @@ use rand_chacha::ChaCha8Rng;
 use super::random::{Seed, Stream};
 use crate::Result;
 
-/// Which steps of which rows hold data: `[batch, steps]`.
+/// Which steps of which rows hold data.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mask {
-    /// Steps a row.
-    pub steps: usize,
+    /// Mostly `[batch, steps]`; in general all axes of the values that it is for but the last ones.
+    pub shape: Vec<usize>,
     /// Row by row, whether the step counts.
     pub keep: Vec<bool>,
+}
+
+impl Mask {
+    /// Steps a row.
+    #[must_use]
+    pub fn steps(&self) -> usize {
+        self.shape.iter().skip(1).product()
+    }
 }
 
 /// What flows from layer to layer.

@@ -22,16 +22,25 @@ use crate::keras::regularizer::Regularizer;
 use crate::keras::weights::{self, LayerWeights};
 use crate::{Error, Result};
 
+/// Where values come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Source {
+    /// The network's input.
+    Input,
+    /// What a stage puts out, by its number.
+    Stage(usize),
+}
+
 /// A layer in its place.
 #[derive(Debug)]
 pub(super) struct Stage {
     /// The layer's number in the model, from 1, its class and its name: `2 (Conv2D 'conv2d_1')`.
     pub title: String,
     pub layer: Box<dyn Layer>,
-    /// The stages whose results it takes; none means the network's input.
-    pub inputs: Vec<usize>,
+    /// What it takes; all stages among it come before.
+    pub inputs: Vec<Source>,
     /// Its weights' numbers.
-    pub weights: Range<usize>,
+    pub weights: Vec<usize>,
     /// The penalty on what it puts out.
     pub activity: Option<Regularizer>,
 }
@@ -41,6 +50,7 @@ pub(super) struct Stage {
 pub struct Network {
     device: Device,
     stages: Vec<Stage>,
+    output: Source,
     weights: Vec<Weight>,
     /// The name of each layer of the model and its weights' numbers, layers without weights too.
     layers: Vec<(String, Range<usize>)>,
@@ -96,6 +106,7 @@ impl Network {
         Ok(Self {
             device: device.clone(),
             stages: built.stages,
+            output: built.output,
             weights,
             layers: built.layers,
             input_shape: input_shape.to_vec(),
@@ -356,20 +367,27 @@ impl Network {
         let input = Flow::unmasked(input);
         let mut flows: Vec<Option<Flow>> = Vec::with_capacity(self.stages.len());
         let mut penalties = Vec::new();
-        let last_use = |of: usize| self.stages.iter().rposition(|stage| stage.inputs.contains(&of));
+        let last_use = |of: usize| {
+            let uses = |stage: &Stage| stage.inputs.contains(&Source::Stage(of));
+            self.stages.iter().rposition(uses)
+        };
         for (index, stage) in self.stages.iter().enumerate() {
-            let inputs: Vec<Flow> = if stage.inputs.is_empty() {
-                vec![input.clone()]
-            } else {
-                stage.inputs.iter().filter_map(|&from| flows[from].clone()).collect()
+            let taken = |source: &Source| match *source {
+                Source::Input => Some(input.clone()),
+                Source::Stage(from) => flows[from].clone(),
             };
+            let inputs: Vec<Flow> = stage.inputs.iter().filter_map(taken).collect();
             // A result that nobody will look at again is let go before the next one is computed.
-            for &from in &stage.inputs {
-                if last_use(from) == Some(index) {
+            for &source in &stage.inputs {
+                if let Source::Stage(from) = source
+                    && last_use(from) == Some(index)
+                    && self.output != source
+                {
                     flows[from] = None;
                 }
             }
-            let flow = stage.layer.forward(&inputs, &weights[stage.weights.clone()], pass)?;
+            let weights: Vec<DispatchTensor> = stage.weights.iter().map(|&number| weights[number].clone()).collect();
+            let flow = stage.layer.forward(&inputs, &weights, pass)?;
             watch(stage, &flow)?;
             if let Some(regularizer) = stage.activity {
                 penalties.push(operation::apply(
@@ -379,7 +397,14 @@ impl Network {
             }
             flows.push(Some(flow));
         }
-        let output = flows.pop().flatten().map_or(input.tensor, |flow| flow.tensor);
+        let output = match self.output {
+            Source::Input => input.tensor,
+            Source::Stage(last) => {
+                let flow = flows.into_iter().nth(last).flatten();
+                flow.ok_or_else(|| Error::Internal("the network's output was let go".into()))?
+                    .tensor
+            }
+        };
         Ok(Run { output, penalties })
     }
 }

@@ -1,8 +1,9 @@
-//! Dropout: in training each value is dropped at the layer's rate and the others are scaled up to make good for it.
+//! Dropout and noise: what training does to values at random.
 
 use std::sync::Arc;
 
 use crate::Result;
+use crate::nn::kernels::{activation, axes};
 use crate::nn::layer::{Flow, Layer, Pass};
 use crate::nn::operation::{self, Gradients, Kernel, Output, Saved, View};
 use crate::nn::random;
@@ -11,7 +12,7 @@ use rand_chacha::ChaCha8Rng;
 
 /// Multiplication with constants.
 #[derive(Debug)]
-struct Scale(Vec<f32>);
+pub(super) struct Scale(pub Vec<f32>);
 
 impl Kernel for Scale {
     fn forward(&self, inputs: &[View<'_>], _: bool) -> Result<Output> {
@@ -28,6 +29,26 @@ impl Kernel for Scale {
         Ok(vec![Some(
             dy.values.iter().zip(&self.0).map(|(dy, factor)| dy * factor).collect(),
         )])
+    }
+}
+
+/// Addition of constants.
+#[derive(Debug)]
+struct Shift(Vec<f32>);
+
+impl Kernel for Shift {
+    fn forward(&self, inputs: &[View<'_>], _: bool) -> Result<Output> {
+        let y = inputs[0]
+            .values
+            .iter()
+            .zip(&self.0)
+            .map(|(x, shift)| x + shift)
+            .collect();
+        Ok(Output::new(y, inputs[0].shape.to_vec()))
+    }
+
+    fn backward(&self, _: &[View<'_>], _: &Saved, dy: View<'_>, _: &[bool]) -> Result<Gradients> {
+        Ok(vec![Some(dy.values.to_vec())])
     }
 }
 
@@ -66,7 +87,7 @@ impl Layer for Dropout {
                     .zip(noise)
                     .map(|(&size, noise)| noise.unwrap_or(size))
                     .collect();
-                broadcast(
+                axes::broadcast(
                     &factors(noise.iter().product(), self.rate, &mut generator),
                     &noise,
                     &shape,
@@ -80,21 +101,68 @@ impl Layer for Dropout {
     }
 }
 
-/// Repeats values of shape `from` along its axes of size 1 to the shape `to`.
-fn broadcast(values: &[f32], from: &[usize], to: &[usize]) -> Vec<f32> {
-    (0..to.iter().product())
-        .map(|index: usize| {
-            let (mut rest, mut source, mut stride) = (index, 0, 1);
-            for (&from, &to) in from.iter().zip(to).rev() {
-                if from != 1 {
-                    source += rest % to * stride;
-                }
-                rest /= to;
-                stride *= from;
+/// What a noise layer does to values in training.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Noise {
+    /// Adds numbers of the normal distribution with this standard deviation.
+    Added(f32),
+    /// Multiplies with numbers of the normal distribution around 1 that vary as much as dropout at this rate does.
+    Multiplied(f32),
+    /// Puts what values of selu go to far below 0 in the place of some, at this rate, then scales and shifts all so that mean and
+    /// variance stay (Klambauer et al. 2017).
+    Alpha(f32),
+}
+
+/// A noise layer at work.
+#[derive(Debug)]
+pub(super) struct NoiseLayer {
+    /// Its number in the model, which gives it a random stream of its own.
+    pub number: usize,
+    pub noise: Noise,
+}
+
+impl NoiseLayer {
+    /// What values are multiplied with, and what is added then.
+    fn draw(&self, len: usize, generator: &mut ChaCha8Rng) -> (Option<Vec<f32>>, Option<Vec<f32>>) {
+        let mut normal = |mean: f32, deviation: f32| {
+            let mut draw = |_| mean + deviation * random::normal(generator) as f32;
+            (0..len).map(&mut draw).collect()
+        };
+        match self.noise {
+            Noise::Added(deviation) => (None, Some(normal(0.0, deviation))),
+            Noise::Multiplied(rate) => (Some(normal(1.0, (rate / (1.0 - rate)).sqrt())), None),
+            Noise::Alpha(rate) => {
+                let floor = -activation::SELU_ALPHA * activation::SELU_SCALE;
+                let scale = ((1.0 - rate) * (1.0 + rate * floor * floor)).sqrt().recip();
+                let shift = -scale * floor * rate;
+                let kept: Vec<bool> = (0..len).map(|_| random::uniform(generator) >= rate).collect();
+                let of = |kept: f32, dropped: f32| move |is: &bool| if *is { kept } else { dropped };
+                (
+                    Some(kept.iter().map(of(scale, 0.0)).collect()),
+                    Some(kept.iter().map(of(shift, scale * floor + shift)).collect()),
+                )
             }
-            values[source]
-        })
-        .collect()
+        }
+    }
+}
+
+impl Layer for NoiseLayer {
+    fn forward(&self, inputs: &[Flow], _: &[DispatchTensor], pass: &mut Pass) -> Result<Flow> {
+        let mut flow = inputs[0].clone();
+        let (Noise::Added(size) | Noise::Multiplied(size) | Noise::Alpha(size)) = self.noise;
+        if !pass.training || size == 0.0 {
+            return Ok(flow);
+        }
+        let len = flow.shape().iter().product();
+        let (factors, shifts) = self.draw(len, &mut pass.random(self.number, None));
+        if let Some(factors) = factors {
+            flow.tensor = operation::apply(Arc::new(Scale(factors)), vec![flow.tensor])?;
+        }
+        if let Some(shifts) = shifts {
+            flow.tensor = operation::apply(Arc::new(Shift(shifts)), vec![flow.tensor])?;
+        }
+        Ok(flow)
+    }
 }
 
 #[cfg(test)]
@@ -111,12 +179,46 @@ mod tests {
         assert!((mean - 1.0).abs() < 0.02, "{mean}");
     }
 
+    fn drawn(noise: Noise) -> (Option<Vec<f32>>, Option<Vec<f32>>) {
+        NoiseLayer { number: 1, noise }.draw(200_000, &mut Seed(6).stream(Stream::Split))
+    }
+
+    fn mean_and_variance(values: impl Iterator<Item = f32> + Clone) -> (f64, f64) {
+        let count = values.clone().count() as f64;
+        let mean = values.clone().map(f64::from).sum::<f64>() / count;
+        (mean, values.map(|x| (f64::from(x) - mean).powi(2)).sum::<f64>() / count)
+    }
+
     #[test]
-    fn noise_of_size_one_is_repeated() {
-        assert_eq!(broadcast(&[1.0, 2.0], &[2, 1], &[2, 3]), [1.0, 1.0, 1.0, 2.0, 2.0, 2.0]);
-        assert_eq!(
-            broadcast(&[1.0, 2.0, 3.0], &[1, 3], &[2, 3]),
-            [1.0, 2.0, 3.0, 1.0, 2.0, 3.0]
+    fn gaussian_noise_varies_as_asked_for() {
+        let (factors, shifts) = drawn(Noise::Added(0.5));
+        let (mean, variance) = mean_and_variance(shifts.unwrap().into_iter());
+        assert!(
+            factors.is_none() && mean.abs() < 0.01 && (variance - 0.25).abs() < 0.01,
+            "{mean} {variance}"
         );
+        let (factors, shifts) = drawn(Noise::Multiplied(0.2));
+        let (mean, variance) = mean_and_variance(factors.unwrap().into_iter());
+        assert!(
+            shifts.is_none() && (mean - 1.0).abs() < 0.01 && (variance - 0.25).abs() < 0.01,
+            "{mean} {variance}"
+        );
+    }
+
+    #[test]
+    fn alpha_dropout_keeps_mean_and_variance() {
+        let (factors, shifts) = drawn(Noise::Alpha(0.3));
+        let (factors, shifts) = (factors.unwrap(), shifts.unwrap());
+        let dropped = factors.iter().filter(|&&factor| factor == 0.0).count();
+        assert!((58_000..62_000).contains(&dropped), "{dropped}");
+        let mut generator = Seed(9).stream(Stream::Split);
+        let x: Vec<f32> = factors.iter().map(|_| random::normal(&mut generator) as f32).collect();
+        let y = x
+            .iter()
+            .zip(&factors)
+            .zip(&shifts)
+            .map(|((x, factor), shift)| x * factor + shift);
+        let (mean, variance) = mean_and_variance(y);
+        assert!(mean.abs() < 0.02 && (variance - 1.0).abs() < 0.02, "{mean} {variance}");
     }
 }

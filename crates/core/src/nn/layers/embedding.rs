@@ -49,7 +49,7 @@ impl Embedding {
         }
         let keep = operation::values(&ids.tensor)?.iter().map(|&id| id != 0.0).collect();
         Ok(Some(Arc::new(Mask {
-            steps: ids.shape().get(1).copied().unwrap_or(1),
+            shape: ids.shape(),
             keep,
         })))
     }

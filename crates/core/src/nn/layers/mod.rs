@@ -5,12 +5,17 @@ pub(super) mod activity;
 mod batch_norm;
 mod build;
 mod conv;
+mod conv_lstm;
 mod dense;
 mod dropout;
 mod embedding;
+mod masking;
+mod merge;
 mod pool;
+mod rectifier;
 mod recurrent;
 mod reshape;
+mod resize;
 
 use std::sync::Arc;
 

@@ -54,7 +54,7 @@ struct MaskedAverageKernel(Arc<Mask>);
 impl MaskedAverageKernel {
     /// For each row, one over the number of its steps that count.
     fn shares(&self) -> impl Iterator<Item = (&[bool], f32)> {
-        self.0.keep.chunks_exact(self.0.steps.max(1)).map(|keep| {
+        self.0.keep.chunks_exact(self.0.steps().max(1)).map(|keep| {
             let count = keep.iter().filter(|&&keep| keep).count();
             (keep, 1.0 / count.max(1) as f32)
         })

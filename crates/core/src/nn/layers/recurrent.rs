@@ -6,6 +6,7 @@ use burn::backend::DispatchTensor;
 
 use super::dropout;
 use super::embedding::Embedding;
+use crate::keras::activation::Activation;
 use crate::keras::layers::LayerKind;
 use crate::nn::kernels::recurrent::{self, Call, Cell, Input, Needs, OutputGradients, States, Weights};
 use crate::nn::layer::{Flow, Layer, Mask, Pass};
@@ -29,6 +30,8 @@ pub(super) struct Recurrent {
     recurrent_dropout: f32,
     /// Whether each gate has dropout factors of its own (Keras's `implementation=1`).
     factors_a_gate: bool,
+    /// Whether the bias comes in two parts that are added (`CuDNNLSTM`): one for the input, one for the state.
+    two_biases: bool,
     /// Whether equal first steps of rows come from equal inputs and may be computed once.
     share_prefix: bool,
     /// The embedding that is looked up in the same operation.
@@ -63,6 +66,21 @@ pub(super) fn layer(kind: &LayerKind, features: usize) -> Option<recurrent::Laye
             };
             (cell, l.units, l.return_sequences, l.go_backwards)
         }
+        LayerKind::CuDNNGRU(l) => {
+            let cell = Cell::Gru {
+                activation: Activation::Tanh,
+                recurrent_activation: Activation::Sigmoid,
+                reset_after: true,
+            };
+            (cell, l.units, l.return_sequences, l.go_backwards)
+        }
+        LayerKind::CuDNNLSTM(l) => {
+            let cell = Cell::Lstm {
+                activation: Activation::Tanh,
+                recurrent_activation: Activation::Sigmoid,
+            };
+            (cell, l.units, l.return_sequences, l.go_backwards)
+        }
         _ => return None,
     };
     Some(recurrent::Layer {
@@ -81,6 +99,8 @@ impl Recurrent {
             LayerKind::SimpleRNN(l) => (l.dropout, l.recurrent_dropout, l.stateful, false),
             LayerKind::GRU(l) => (l.dropout, l.recurrent_dropout, l.stateful, l.implementation == 1),
             LayerKind::LSTM(l) => (l.dropout, l.recurrent_dropout, l.stateful, l.implementation == 1),
+            LayerKind::CuDNNGRU(l) => (0.0, 0.0, l.stateful, false),
+            LayerKind::CuDNNLSTM(l) => (0.0, 0.0, l.stateful, false),
             _ => return None,
         };
         Some(Self {
@@ -89,6 +109,7 @@ impl Recurrent {
             dropout: dropout as f32,
             recurrent_dropout: recurrent_dropout as f32,
             factors_a_gate,
+            two_biases: matches!(kind, LayerKind::CuDNNLSTM(_)),
             share_prefix,
             embedding: None,
             kept: stateful.then(Arc::default),
@@ -127,6 +148,7 @@ impl Layer for Recurrent {
         let kernel = RecurrentKernel {
             layer: self.layer,
             looks_up: self.embedding.is_some(),
+            two_biases: self.two_biases,
             dropout: factors(self.dropout, self.layer.features),
             recurrent_dropout: factors(self.recurrent_dropout, self.layer.units),
             mask: mask.clone(),
@@ -148,6 +170,8 @@ impl Layer for Recurrent {
 struct RecurrentKernel {
     layer: recurrent::Layer,
     looks_up: bool,
+    /// Whether the bias is `[2, gates * units]`, of which the sum counts.
+    two_biases: bool,
     dropout: Option<Vec<f32>>,
     recurrent_dropout: Option<Vec<f32>>,
     mask: Option<Arc<Mask>>,
@@ -157,7 +181,14 @@ struct RecurrentKernel {
 }
 
 impl RecurrentKernel {
-    fn call<'a>(&'a self, inputs: &[View<'a>]) -> (Call<'a>, Weights<'a>) {
+    /// The two parts of the bias added up, where it has two.
+    fn added_bias(&self, inputs: &[View<'_>]) -> Option<Vec<f32>> {
+        let bias = inputs.last().filter(|_| self.two_biases)?;
+        let (input, state) = bias.values.split_at(bias.values.len() / 2);
+        Some(input.iter().zip(state).map(|(input, state)| input + state).collect())
+    }
+
+    fn call<'a>(&'a self, inputs: &[View<'a>], added_bias: Option<&'a [f32]>) -> (Call<'a>, Weights<'a>) {
         let x = inputs[0];
         let (input, weights) = if self.looks_up {
             (
@@ -186,7 +217,7 @@ impl RecurrentKernel {
         let weights = Weights {
             kernel: weights[0].values,
             recurrent_kernel: weights[1].values,
-            bias: weights.get(2).map(|bias| bias.values),
+            bias: added_bias.or(weights.get(2).map(|bias| bias.values)),
         };
         (call, weights)
     }
@@ -194,7 +225,8 @@ impl RecurrentKernel {
 
 impl Kernel for RecurrentKernel {
     fn forward(&self, inputs: &[View<'_>], save: bool) -> Result<Output> {
-        let (call, weights) = self.call(inputs);
+        let bias = self.added_bias(inputs);
+        let (call, weights) = self.call(inputs, bias.as_deref());
         let output = recurrent::forward(&self.layer, &weights, &call, save)?;
         if let Some(kept) = &self.kept {
             *kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(Kept {
@@ -215,7 +247,8 @@ impl Kernel for RecurrentKernel {
         let saved = operation::saved_as::<Mutex<Option<recurrent::Saved>>>(saved)?;
         let saved = saved.lock().unwrap_or_else(PoisonError::into_inner).take();
         let saved = saved.ok_or_else(|| Error::Internal("a recurrent layer's backward ran twice".into()))?;
-        let (call, weights) = self.call(inputs);
+        let bias = self.added_bias(inputs);
+        let (call, weights) = self.call(inputs, bias.as_deref());
         let (input, first_weight) = if self.looks_up { (1, 2) } else { (0, 1) };
         let needed = Needs {
             input: needs[input],
@@ -227,7 +260,10 @@ impl Kernel for RecurrentKernel {
             h: None,
             c: None,
         };
-        let gradients = recurrent::backward(&self.layer, &weights, &call, saved, &dy, needed)?;
+        let mut gradients = recurrent::backward(&self.layer, &weights, &call, saved, &dy, needed)?;
+        if self.two_biases {
+            gradients.bias = gradients.bias.map(|bias| bias.repeat(2));
+        }
         let mut all = if self.looks_up { vec![None] } else { Vec::new() };
         all.extend([
             gradients.input,

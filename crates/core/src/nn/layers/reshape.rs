@@ -1,10 +1,12 @@
-//! Layers that only see the same values in another shape.
+//! Layers that only see the same values in another shape, or in another order.
 
 use burn::backend::ops::FloatTensorOps;
 use burn::backend::{Dispatch, DispatchTensor, Shape};
 
 use crate::Result;
+use crate::nn::kernels::axes::{inverse, permute};
 use crate::nn::layer::{Flow, Layer, Pass};
+use crate::nn::operation::{Gradients, Kernel, Output, Saved, View};
 
 /// The values of each row in a new shape (`Flatten`, `Reshape`).
 #[derive(Debug)]
@@ -39,4 +41,19 @@ pub(super) fn move_channels(tensor: DispatchTensor, rank: usize, to_last: bool) 
         [0, rank - 1].into_iter().chain(1..rank - 1).collect()
     };
     Dispatch::float_permute(tensor, &axes)
+}
+
+/// The axes in another order: axis `i` of the result is axis `axes[i]` of the input, both counted with the batch.
+#[derive(Debug)]
+pub(super) struct PermuteKernel(pub Vec<usize>);
+
+impl Kernel for PermuteKernel {
+    fn forward(&self, inputs: &[View<'_>], _: bool) -> Result<Output> {
+        let shape = self.0.iter().map(|&axis| inputs[0].shape[axis]).collect();
+        Ok(Output::new(permute(inputs[0].values, inputs[0].shape, &self.0), shape))
+    }
+
+    fn backward(&self, _: &[View<'_>], _: &Saved, dy: View<'_>, _: &[bool]) -> Result<Gradients> {
+        Ok(vec![Some(permute(dy.values, dy.shape, &inverse(&self.0)))])
+    }
 }

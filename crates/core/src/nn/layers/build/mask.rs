@@ -1,0 +1,22 @@
+//! Where masks go, known before anything runs.
+
+use super::Place;
+use crate::keras::layers::MaskRule;
+
+/// For each layer, whether its output may have a mask.
+pub(super) fn masked(places: &[Place<'_>]) -> Vec<bool> {
+    let mut masked = Vec::with_capacity(places.len());
+    for place in places {
+        masked.push(match place.layer.kind.mask_rule() {
+            MaskRule::Makes => true,
+            MaskRule::Keeps => place.sources.iter().any(|&source| masked[source]),
+            MaskRule::Uses | MaskRule::Refuses => false,
+        });
+    }
+    masked
+}
+
+/// Whether a layer hands the mask of its input on.
+pub(super) fn keeps(place: &Place<'_>) -> bool {
+    place.layer.kind.mask_rule() == MaskRule::Keeps
+}

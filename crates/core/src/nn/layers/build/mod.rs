@@ -1,0 +1,305 @@
+//! From a Keras model to the stages of a network: this file the graph, the others the layers, by family.
+
+mod convolution;
+mod elementwise;
+mod fuse;
+mod mask;
+mod merge;
+mod pool;
+mod recurrent;
+mod shape;
+mod sizes;
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::Simple;
+use crate::keras::activation::Activation;
+use crate::keras::field::DataFormat;
+use crate::keras::initializer::Initializer;
+use crate::keras::layers::{Layer as Description, LayerKind};
+use crate::keras::model::Model;
+use crate::keras::shape::{Shape, WeightSpec};
+use crate::nn::layer::Layer;
+use crate::nn::network::{Source, Stage};
+use crate::nn::operation::Kernel;
+use crate::nn::weight::Weight;
+use crate::{Error, Result};
+
+/// A model's stages, and what it says of their weights.
+pub(in crate::nn) struct Built {
+    pub stages: Vec<Stage>,
+    /// Where the network's output comes from.
+    pub output: Source,
+    /// The weights, still without values, and how they begin.
+    pub weights: Vec<(Weight, Start)>,
+    /// The name of each layer of the model and its weights' numbers, layers without weights too.
+    pub layers: Vec<(String, Range<usize>)>,
+    /// The shape of one row of the output.
+    pub output_shape: Vec<usize>,
+    /// The activation that closes the network, left out of the stages.
+    pub closing: Option<Activation>,
+    /// Whether the output is sequences of which a mask leaves steps out.
+    pub masked_output: bool,
+    /// How many different ids an embedding that reads the network's input knows, and that layer's title.
+    pub ids: Option<(usize, String)>,
+}
+
+/// How a weight begins.
+pub(in crate::nn) struct Start {
+    pub initializer: Initializer,
+    /// Entries that begin at 1 whatever the initialiser says.
+    pub ones: Option<Range<usize>>,
+}
+
+/// A layer of the model in its place.
+struct Place<'a> {
+    number: usize,
+    layer: &'a Description,
+    /// The layers whose outputs it takes, by their places; none takes the network's input.
+    sources: &'a [usize],
+    /// The layers that take its output.
+    consumers: Vec<usize>,
+    weights: Range<usize>,
+    /// Shapes of one row of its inputs and of its output.
+    inputs: Vec<Vec<usize>>,
+    output: Vec<usize>,
+    /// Whether its inputs are the network's input, or no more than that in another shape.
+    reads_input: bool,
+}
+
+impl Place<'_> {
+    fn title(&self) -> String {
+        format!(
+            "{} ({} '{}')",
+            self.number,
+            self.layer.kind.class_name(),
+            self.layer.name
+        )
+    }
+
+    /// The shape of one row of its only input.
+    fn input(&self) -> &[usize] {
+        self.inputs.first().map_or(&[], Vec::as_slice)
+    }
+
+    /// What is said of a layer that does not fit its input.
+    fn refused(&self, error: &impl std::fmt::Display) -> Error {
+        Error::Input(format!("layer {}: {error}", self.title()))
+    }
+}
+
+/// Builds the stages of `model` for rows of `input_shape`.
+///
+/// # Errors
+/// When the shapes do not fit the layers, a layer cannot be run, or the model has not one input and one output.
+pub(in crate::nn) fn build(model: &Model, input_shape: &[usize]) -> Result<Built> {
+    let last = only_output(model)?;
+    let input: Shape = input_shape.iter().copied().map(Some).collect();
+    let shapes = model.shapes(Some(&input))?;
+    let mut weights = Vec::new();
+    let mut places: Vec<Place<'_>> = Vec::with_capacity(shapes.len());
+    for (index, (node, shapes)) in model.nodes.iter().zip(&shapes).enumerate() {
+        let first = weights.len();
+        weights.extend(shapes.weights.iter().map(|spec| weight(&node.layer.name, spec)));
+        let name = &node.layer.name;
+        places.push(Place {
+            number: index + 1,
+            layer: &node.layer,
+            sources: &node.inputs,
+            consumers: Vec::new(),
+            weights: first..weights.len(),
+            inputs: shapes
+                .inputs
+                .iter()
+                .map(|shape| known(shape, name))
+                .collect::<Result<_>>()?,
+            output: known(&shapes.output, name)?,
+            reads_input: node.inputs.iter().all(|&source| keeps_ids(&places[source])),
+        });
+        for &source in &node.inputs {
+            places[source].consumers.push(index);
+        }
+    }
+    let closing = closing(&places[last].layer.kind).filter(|_| places[last].consumers.is_empty());
+    let masked = mask::masked(&places);
+    let mut stages: Vec<Stage> = Vec::with_capacity(places.len());
+    // Where the output of each layer comes from; of one that was taken together with the next, nothing does.
+    let mut outputs: Vec<Option<Source>> = vec![None; places.len()];
+    for (index, place) in places.iter().enumerate() {
+        if outputs[index].is_some() {
+            continue;
+        }
+        if let LayerKind::InputLayer(_) = place.layer.kind {
+            outputs[index] = Some(Source::Input);
+            continue;
+        }
+        let together = fuse::partner(&places, index, last)
+            .and_then(|next| Some((fuse::fused(place, &places[next], next == last)?, next)));
+        let (layer, end) = match together {
+            Some(found) => found,
+            None => (stage(place, closing.is_some() && index == last)?, index),
+        };
+        let source = |&source: &usize| {
+            outputs[source].ok_or_else(|| Error::Internal(format!("layer {} comes before its input", place.title())))
+        };
+        let inputs = if place.sources.is_empty() {
+            vec![Source::Input]
+        } else {
+            place.sources.iter().map(source).collect::<Result<_>>()?
+        };
+        outputs[end] = Some(Source::Stage(stages.len()));
+        let mut weights: Vec<usize> = place.weights.clone().collect();
+        if end != index {
+            weights.extend(places[end].weights.clone());
+        }
+        stages.push(Stage {
+            title: places[end].title(),
+            layer,
+            inputs,
+            weights,
+            activity: elementwise::activity(&places[end].layer.kind),
+        });
+    }
+    Ok(Built {
+        stages,
+        output: outputs[last].ok_or_else(|| Error::Internal("the model's output is no layer's".into()))?,
+        weights,
+        layers: places
+            .iter()
+            .map(|place| (place.layer.name.clone(), place.weights.clone()))
+            .collect(),
+        output_shape: places[last].output.clone(),
+        closing,
+        masked_output: masked[last] && places[last].output.len() > 1,
+        ids: ids(&places)?,
+    })
+}
+
+/// The number of the layer whose output is the model's; there must be one, and one input.
+fn only_output(model: &Model) -> Result<usize> {
+    let names = |nodes: &[usize]| {
+        let names = nodes.iter().map(|&node| format!("'{}'", model.nodes[node].layer.name));
+        names.collect::<Vec<_>>().join(", ")
+    };
+    if model.inputs.len() > 1 {
+        return Err(Error::Input(format!(
+            "the model has {} inputs, {}: a model that is trained on one table has one",
+            model.inputs.len(),
+            names(&model.inputs)
+        )));
+    }
+    match model.outputs[..] {
+        [last] => Ok(last),
+        _ => Err(Error::Input(format!(
+            "the model has {} outputs, {}: a model that is trained on one target has one",
+            model.outputs.len(),
+            names(&model.outputs)
+        ))),
+    }
+}
+
+/// Whether what a layer puts out is still the network's input, at most in another shape or order: whole numbers stay whole numbers.
+fn keeps_ids(place: &Place<'_>) -> bool {
+    place.reads_input
+        && matches!(
+            place.layer.kind,
+            LayerKind::InputLayer(_)
+                | LayerKind::Reshape(_)
+                | LayerKind::Flatten(_)
+                | LayerKind::Permute(_)
+                | LayerKind::RepeatVector(_)
+                | LayerKind::Cropping1D(_)
+                | LayerKind::Cropping2D(_)
+                | LayerKind::Cropping3D(_)
+        )
+}
+
+/// The smallest number of different ids that an embedding of the network's input knows, and that layer's title.
+fn ids(places: &[Place<'_>]) -> Result<Option<(usize, String)>> {
+    let mut smallest: Option<(usize, String)> = None;
+    for place in places {
+        let LayerKind::Embedding(embedding) = &place.layer.kind else {
+            continue;
+        };
+        if !place.reads_input {
+            return Err(Error::Input(format!(
+                "layer {}: an Embedding layer reads whole numbers and so has to come first; only layers that reorder or cut, such as \
+                 Reshape and Flatten, may stand before it",
+                place.title()
+            )));
+        }
+        if smallest.as_ref().is_none_or(|(count, _)| embedding.input_dim < *count) {
+            smallest = Some((embedding.input_dim, place.title()));
+        }
+    }
+    Ok(smallest)
+}
+
+fn known(shape: &Shape, name: &str) -> Result<Vec<usize>> {
+    shape.iter().copied().collect::<Option<Vec<usize>>>().ok_or_else(|| {
+        Error::Input(format!(
+            "layer '{name}': the size of its data is not known; give the model an input_shape without None"
+        ))
+    })
+}
+
+fn weight(layer: &str, spec: &WeightSpec) -> (Weight, Start) {
+    let weight = Weight {
+        name: format!("{layer}/{}:0", spec.name),
+        shape: spec.shape.clone(),
+        values: Vec::new(),
+        trainable: spec.trainable,
+        regularizer: spec.regularizer,
+        constraint: spec.constraint.clone(),
+    };
+    (
+        weight,
+        Start {
+            initializer: spec.initializer.clone(),
+            ones: spec.ones.clone(),
+        },
+    )
+}
+
+/// The activation that a closing layer ends with, where a loss may want the logits before it. A penalty on the layer's activity sees
+/// what comes behind the activation, so then it stays in.
+fn closing(kind: &LayerKind) -> Option<Activation> {
+    let closing = match kind {
+        LayerKind::Dense(dense) if dense.activity_regularizer.is_none() => dense.activation,
+        LayerKind::Activation(layer) => layer.activation,
+        _ => return None,
+    };
+    matches!(closing, Activation::Softmax | Activation::Sigmoid).then_some(closing)
+}
+
+fn simple(kernel: Arc<dyn Kernel>, data_format: DataFormat, keeps_mask: bool) -> Box<dyn Layer> {
+    Box::new(Simple {
+        kernel,
+        channels_first: data_format == DataFormat::ChannelsFirst,
+        keeps_mask,
+    })
+}
+
+/// The stage of one layer; `open` leaves its activation out.
+fn stage(place: &Place<'_>, open: bool) -> Result<Box<dyn Layer>> {
+    let families = [
+        shape::stage,
+        convolution::stage,
+        pool::stage,
+        recurrent::stage,
+        merge::stage,
+    ];
+    if let Some(layer) = elementwise::stage(place, open)? {
+        return Ok(layer);
+    }
+    for family in families {
+        if let Some(layer) = family(place)? {
+            return Ok(layer);
+        }
+    }
+    Err(Error::Input(format!(
+        "layer {}: this type of layer cannot be run",
+        place.title()
+    )))
+}
