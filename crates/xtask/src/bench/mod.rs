@@ -1,9 +1,10 @@
-//! `cargo xtask bench`: whole tutorials against what people would run instead, in turn in one run.
+//! `cargo xtask bench`: whole tutorials (or small models) against what people would run instead, in turn in one run.
 //!
 //! Machines are shared and change their speed within minutes, so each round runs the peers and ours one after the other, and what is
 //! quoted is the median of the rounds' ratios.
 
 mod figures;
+mod layers;
 mod ours;
 mod peer;
 
@@ -28,10 +29,13 @@ pub struct Args {
     /// Directory with the real data, as `cargo xtask data` makes it; without it, the small bundled tables are used
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
+    /// Small models, a kind of layer each, instead of the tutorials
+    #[arg(long)]
+    layers: bool,
     /// Only this tutorial: intro, rnn or cnn
     #[arg(long, value_name = "NAME")]
     only: Option<String>,
-    /// Where the programs are, instead of building them
+    /// Where the five programs are, instead of building them
     #[arg(long, value_name = "DIR")]
     bin: Option<PathBuf>,
     /// Rounds; medians are reported
@@ -44,6 +48,9 @@ pub struct Args {
 
 /// Runs the command.
 pub fn run(args: &Args) -> Result<()> {
+    if args.layers {
+        return layers::run(&args.peers, args.rounds);
+    }
     let tutorials = catalogue::chosen(args.only.as_deref())?;
     let data = args
         .data

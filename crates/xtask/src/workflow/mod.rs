@@ -9,7 +9,6 @@ mod filter;
 mod ga;
 mod job;
 mod measured;
-mod published;
 mod run;
 mod sanitizer;
 mod state;
