@@ -7,13 +7,14 @@ use anyhow::{Context, Result, ensure};
 
 use crate::repository;
 
-/// The packages of the five tools.
-pub const TOOL_PACKAGES: [&str; 5] = [
+/// The packages of the tools.
+pub const TOOL_PACKAGES: [&str; 6] = [
     "galaxy-burn-keras-model-config",
     "galaxy-burn-keras-model-builder",
     "galaxy-burn-keras-train-and-eval",
     "galaxy-burn-model-prediction",
     "galaxy-burn-ml-visualization-ex",
+    "galaxy-burn-sklearn-to-categorical",
 ];
 
 /// The cargo that runs us, started in the repository's root.
@@ -23,7 +24,7 @@ pub fn cargo() -> Command {
     command
 }
 
-/// Builds the five binaries in release mode and returns their directory.
+/// Builds the tools' binaries in release mode and returns their directory.
 pub fn build_tools() -> Result<PathBuf> {
     let mut command = cargo();
     command.args(["build", "--release"]);

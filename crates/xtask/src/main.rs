@@ -3,6 +3,7 @@
 mod bench;
 mod cargo;
 mod data;
+mod dist;
 mod repository;
 mod test;
 mod test_data;
@@ -25,7 +26,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Task {
-    /// Runs the three tutorials end to end, through their workflows and the five tools
+    /// Runs the three tutorials end to end, through their workflows and the tools
     Tutorials(tutorials::Args),
     /// Downloads the tutorials' real data from Zenodo
     Data(data::Args),
@@ -33,6 +34,8 @@ enum Task {
     Test,
     /// Measures whole tutorials, and compares them with Keras
     Bench(bench::Args),
+    /// Makes the release archive: programs, wrappers, checksums
+    Dist(dist::Args),
     /// Writes the part of the wrappers' form that follows from the catalogue of layers
     Wrappers(wrappers::Args),
     /// Makes the small data that tests and a first look need
@@ -45,6 +48,7 @@ fn run(task: &Task) -> Result<()> {
         Task::Data(args) => data::run(args),
         Task::Test => test::run(),
         Task::Bench(args) => bench::run(args),
+        Task::Dist(args) => dist::run(args),
         Task::Wrappers(args) => wrappers::run(args),
         Task::TestData(args) => test_data::run(args),
     }

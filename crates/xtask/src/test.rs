@@ -17,7 +17,7 @@ struct Check {
     run: fn(&mut Vec<String>) -> Result<()>,
 }
 
-const CHECKS: [Check; 6] = [
+const CHECKS: [Check; 7] = [
     Check {
         name: "formatting",
         run: |_| passes(cargo().args(["fmt", "--all", "--check"])),
@@ -66,7 +66,11 @@ const CHECKS: [Check; 6] = [
     },
     Check {
         name: "the tutorials' workflows on the bundled data",
-        run: tutorials,
+        run: |_| crate::tutorials::run(&crate::tutorials::Args::bundled_and_asserted(false)),
+    },
+    Check {
+        name: "the published tools' workflows of both generations on the bundled data",
+        run: |_| crate::tutorials::run(&crate::tutorials::Args::bundled_and_asserted(true)),
     },
 ];
 
@@ -126,10 +130,6 @@ fn unit_tests(summaries: &mut Vec<String>) -> Result<()> {
         bail!("{}", Counts::of(summaries));
     }
     Ok(())
-}
-
-fn tutorials(_: &mut Vec<String>) -> Result<()> {
-    crate::tutorials::run(&crate::tutorials::Args::bundled_and_asserted())
 }
 
 /// Tests counted over all binaries.

@@ -1,7 +1,7 @@
 //! The estimator archive: what Create deep learning model writes, Deep learning training completes and Model Prediction reads.
 //!
-//! A zip with `estimator.json` (this module's [`Estimator`]) and, once there are weights, `weights.h5` (see [`super::weights`]). It holds
-//! nothing that could run. The same estimator gives the same bytes: fixed order, fixed time stamps.
+//! A zip with `estimator.json` (this module's [`Estimator`]) and, once there are weights, `weights.h5` (see [`super::weights`]), or the
+//! same in one HDF5 file (see [`super::h5mlm`]). It holds nothing that could run. The same estimator gives the same bytes: fixed order, fixed time stamps.
 
 use std::io::{Cursor, Read, Write};
 
@@ -17,15 +17,16 @@ use super::file_kind::FileKind;
 use super::loss::Loss;
 use super::metric::Metric;
 use super::optimizer::Optimizer;
+use super::weights::WeightsError;
 
 /// The version of the format that is written. A reader refuses higher ones.
 pub const FORMAT_VERSION: u32 = 1;
 
-const JSON_MEMBER: &str = "estimator.json";
+pub(super) const JSON_MEMBER: &str = "estimator.json";
 const WEIGHTS_MEMBER: &str = "weights.h5";
 
 /// No model of the form (500 layers at most) comes near this size; it keeps a forged archive from filling the memory.
-const JSON_LIMIT: u64 = 64 << 20;
+pub(super) const JSON_LIMIT: u64 = 64 << 20;
 /// How many times larger than the archive the weights may be. Trained weights hardly shrink, fresh ones (zeros) a thousandfold.
 const WEIGHTS_EXPANSION: u64 = 1032;
 const WEIGHTS_LIMIT: u64 = 8 << 30;
@@ -44,13 +45,16 @@ pub enum EstimatorError {
     },
     /// An HDF5 file.
     #[error(
-        "this is an HDF5 file, either weights or a model of the newer Python tools (h5mlm), not an estimator; give the zip that \
-         Create deep learning model or Deep learning training wrote"
+        "this is an HDF5 file, either weights or a model of the Python tools (h5mlm), not an estimator; give the one that Create deep \
+         learning model or Deep learning training wrote"
     )]
     Hdf5,
+    /// An HDF5 file that is damaged or holds what it should not, or that cannot be written.
+    #[error(transparent)]
+    File(#[from] WeightsError),
     /// Something else that is no zip.
     #[error(
-        "this is {0}, not an estimator; give the zip that Create deep learning model or Deep learning training wrote"
+        "this is {0}, not an estimator; give the one that Create deep learning model or Deep learning training wrote"
     )]
     Foreign(&'static str),
     /// A zip that stops in the middle.
@@ -84,11 +88,33 @@ pub enum EstimatorError {
     #[error("the estimator's {JSON_MEMBER} cannot be understood: {0}")]
     Json(#[source] serde_json::Error),
     /// Fitted, but the weights are missing.
-    #[error("the estimator says that it is {0}, but the archive holds no {WEIGHTS_MEMBER}; compute it again")]
+    #[error("the estimator says that it is {0}, but the file holds no weights; compute it again")]
     NoWeights(&'static str),
     /// Writing the archive failed, which it cannot in memory.
     #[error("cannot pack the estimator: {0}")]
     Pack(String),
+}
+
+/// The kinds of file that an estimator comes in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Container {
+    /// A zip archive: of our own forms, and where the original tools up to 1.0.8 have their pickles.
+    #[default]
+    Zip,
+    /// An HDF5 file that Galaxy calls `h5mlm`, as the original tools from 1.0.10 on write. See [`super::h5mlm`].
+    H5mlm,
+}
+
+impl Container {
+    /// The file in a job's working directory that becomes the estimator's dataset.
+    #[must_use]
+    pub fn file_name(self) -> &'static str {
+        match self {
+            Self::Zip => "estimator.zip",
+            Self::H5mlm => "estimator.h5mlm",
+        }
+    }
 }
 
 /// What kind of estimator the model becomes.
@@ -158,8 +184,9 @@ pub struct FitParams {
     pub callbacks: Vec<Callback>,
     /// The seed that was asked for.
     pub random_seed: Option<i64>,
-    /// Keras's verbosity.
-    pub verbose: u32,
+    /// Keras's verbosity: 0 tells nothing of the epochs. The older form does not ask for it, and its tools tell each epoch.
+    #[serde(default)]
+    pub verbose: Option<u32>,
 }
 
 /// What training found out.
@@ -273,16 +300,49 @@ struct Document<'a> {
 }
 
 impl Estimator {
-    /// Packs the estimator, with its weights (the bytes of an HDF5 file) if there are any.
+    /// Packs the estimator into a file of this kind, with its weights (the bytes of an HDF5 file) if there are any.
     ///
     /// # Errors
-    /// When the archive cannot be built, which no estimator should be able to cause.
-    pub fn to_zip(&self, weights: Option<&[u8]>) -> Result<Vec<u8>, EstimatorError> {
+    /// When the file cannot be built, which no estimator should be able to cause.
+    pub fn pack(&self, container: Container, weights: Option<&[u8]>) -> Result<Vec<u8>, EstimatorError> {
+        match container {
+            Container::Zip => self.to_zip(weights),
+            Container::H5mlm => self.to_h5mlm(weights),
+        }
+    }
+
+    /// Unpacks an estimator of either kind, and its weights (the bytes of an HDF5 file).
+    ///
+    /// # Errors
+    /// Anything but an estimator of this or an earlier format version: see [`EstimatorError`].
+    pub fn unpack(bytes: &[u8]) -> Result<(Self, Option<Vec<u8>>, Container), EstimatorError> {
+        let container = if FileKind::of(bytes) == FileKind::Hdf5 {
+            Container::H5mlm
+        } else {
+            Container::Zip
+        };
+        let (estimator, weights) = match container {
+            Container::Zip => Self::from_zip(bytes)?,
+            Container::H5mlm => Self::from_h5mlm(bytes)?,
+        };
+        Ok((estimator, weights, container))
+    }
+
+    /// `estimator.json` as it lies in the file.
+    pub(super) fn to_json(&self) -> Result<Vec<u8>, EstimatorError> {
         let document = Document {
             format_version: FORMAT_VERSION,
             estimator: self,
         };
-        let json = serde_json::to_vec_pretty(&document).map_err(|error| EstimatorError::Pack(error.to_string()))?;
+        serde_json::to_vec_pretty(&document).map_err(|error| EstimatorError::Pack(error.to_string()))
+    }
+
+    /// Packs the estimator as a zip archive, with its weights (the bytes of an HDF5 file) if there are any.
+    ///
+    /// # Errors
+    /// When the archive cannot be built, which no estimator should be able to cause.
+    pub fn to_zip(&self, weights: Option<&[u8]>) -> Result<Vec<u8>, EstimatorError> {
+        let json = self.to_json()?;
         let pack = |error: ZipError| EstimatorError::Pack(error.to_string());
         let write = |error: std::io::Error| EstimatorError::Pack(error.to_string());
         let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
@@ -328,18 +388,24 @@ impl Estimator {
         } else {
             None
         };
-        if weights.is_none() {
-            if estimator.fitted.is_some() {
-                return Err(EstimatorError::NoWeights("fitted"));
-            }
-            if estimator.learning_type == LearningType::Prefitted {
-                return Err(EstimatorError::NoWeights("prefitted"));
-            }
-        }
+        estimator.check_weights(weights.is_some())?;
         Ok((estimator, weights))
     }
 
-    fn from_json(json: &[u8]) -> Result<Self, EstimatorError> {
+    /// That an estimator that needs weights has them.
+    pub(super) fn check_weights(&self, there: bool) -> Result<(), EstimatorError> {
+        match self {
+            _ if there => Ok(()),
+            Self { fitted: Some(_), .. } => Err(EstimatorError::NoWeights("fitted")),
+            Self {
+                learning_type: LearningType::Prefitted,
+                ..
+            } => Err(EstimatorError::NoWeights("prefitted")),
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn from_json(json: &[u8]) -> Result<Self, EstimatorError> {
         // The version is looked at first: a newer file may well have fields that this version cannot read.
         #[derive(Deserialize)]
         struct Version {

@@ -25,7 +25,7 @@ fn unfitted() -> Estimator {
             validation_split: Some(0.1),
             callbacks: vec![Callback::from_form(&stop).unwrap(), Callback::CSVLogger],
             random_seed: Some(-3),
-            verbose: 1,
+            verbose: Some(1),
         }),
         fitted: None,
     }
@@ -195,7 +195,7 @@ fn a_fitted_estimator_without_weights_is_refused() {
     let archive = fitted().to_zip(None).unwrap();
     assert_eq!(
         complaint(&archive),
-        "the estimator says that it is fitted, but the archive holds no weights.h5; compute it again"
+        "the estimator says that it is fitted, but the file holds no weights; compute it again"
     );
 }
 

@@ -8,6 +8,7 @@ pub mod constraint;
 pub mod estimator;
 pub mod field;
 pub mod file_kind;
+pub mod h5mlm;
 pub mod initializer;
 pub mod json;
 pub mod layers;

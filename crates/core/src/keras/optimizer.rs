@@ -10,7 +10,9 @@ use serde_json::Value;
 use super::parameter::{ParameterError, Parameters, Range};
 
 /// The names of all optimisers, as the form and Keras spell them.
-pub const NAMES: [&str; 7] = ["SGD", "RMSprop", "Adagrad", "Adadelta", "Adam", "Adamax", "Nadam"];
+pub const NAMES: [&str; 8] = [
+    "SGD", "RMSprop", "Adagrad", "Adadelta", "Adam", "Adamax", "Nadam", "Ftrl",
+];
 
 /// Keras's fuzz factor, the default epsilon of every adaptive optimiser.
 pub const EPSILON: f64 = 1e-7;
@@ -33,7 +35,7 @@ pub struct Optimizer {
     pub clipvalue: Option<f64>,
 }
 
-/// The update rules of Keras 2.3.1.
+/// The update rules of Keras 2.3.1, and Ftrl, which came later.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "name")]
 pub enum Rule {
@@ -102,6 +104,21 @@ pub enum Rule {
         /// How fast the momentum grows towards `beta_1`: `beta_1 * (1 - 0.5 * 0.96^(t * schedule_decay))`.
         schedule_decay: f64,
     },
+    /// Follow the regularised leader: weights that hardly matter become exactly 0.
+    Ftrl {
+        /// The power of the sum of squared gradients that the rate is multiplied with; not above 0.
+        learning_rate_power: f64,
+        /// What that sum starts with.
+        initial_accumulator_value: f64,
+        /// How much the absolute size of a weight costs.
+        l1_regularization_strength: f64,
+        /// How much the square of a weight costs, in the state that is kept.
+        l2_regularization_strength: f64,
+        /// How much the square of a weight costs, in the gradient.
+        l2_shrinkage_regularization_strength: f64,
+        /// Added to the root of that sum.
+        beta: f64,
+    },
 }
 
 impl Rule {
@@ -116,6 +133,7 @@ impl Rule {
             Self::Adam { .. } => "Adam",
             Self::Adamax { .. } => "Adamax",
             Self::Nadam { .. } => "Nadam",
+            Self::Ftrl { .. } => "Ftrl",
         }
     }
 }
@@ -151,6 +169,7 @@ impl Optimizer {
             return Err(ParameterError::unknown("optimizer", name, &NAMES));
         };
         let mut fields = Parameters::new(format!("optimizer {name}"), options);
+        // Only the newer form has Ftrl, so that there it makes no difference.
         let newer = fields.has("learning_rate");
         let by_form = |older: f64, newer_default: f64| if newer { newer_default } else { older };
         let rate = match name {
@@ -200,6 +219,18 @@ impl Optimizer {
                 beta_2: fields.number("beta_2", 0.999, Range::BelowOne)?,
                 epsilon: fields.number("epsilon", EPSILON, Range::NotNegative)?,
             },
+            "Ftrl" => Rule::Ftrl {
+                learning_rate_power: fields.number("learning_rate_power", -0.5, Range::NotPositive)?,
+                initial_accumulator_value: fields.number("initial_accumulator_value", 0.1, Range::NotNegative)?,
+                l1_regularization_strength: fields.number("l1_regularization_strength", 0.0, Range::NotNegative)?,
+                l2_regularization_strength: fields.number("l2_regularization_strength", 0.0, Range::NotNegative)?,
+                l2_shrinkage_regularization_strength: fields.number(
+                    "l2_shrinkage_regularization_strength",
+                    0.0,
+                    Range::NotNegative,
+                )?,
+                beta: fields.number("beta", 0.0, Range::NotNegative)?,
+            },
             _ => Rule::Nadam {
                 beta_1: fields.number("beta_1", 0.9, Range::BelowOne)?,
                 beta_2: fields.number("beta_2", 0.999, Range::BelowOne)?,
@@ -235,7 +266,7 @@ mod tests {
         let rate = |name: &str| read(name, &json!({"lr": null})).expect("valid").learning_rate.to_bits();
         assert_eq!(
             NAMES.map(rate),
-            [0.01, 0.001, 0.001, 1.0, 0.001, 0.002, 0.002].map(f64::to_bits)
+            [0.01, 0.001, 0.001, 1.0, 0.001, 0.002, 0.002, 0.001].map(f64::to_bits)
         );
         assert_eq!(
             read("Nadam", &json!({})).expect("valid").rule,
@@ -265,7 +296,7 @@ mod tests {
         };
         assert_eq!(
             NAMES.map(rate),
-            [0.01, 0.001, 0.001, 0.001, 0.001, 0.001, 0.001].map(f64::to_bits)
+            [0.01, 0.001, 0.001, 0.001, 0.001, 0.001, 0.001, 0.001].map(f64::to_bits)
         );
         assert_eq!(
             read("Adagrad", &json!({"learning_rate": 0.5, "epsilon": null}))
@@ -331,6 +362,33 @@ mod tests {
             assert!(text.starts_with(&format!("{{\"name\":\"{name}\"")), "{text}");
             assert_eq!(serde_json::from_str::<Optimizer>(&text).expect("JSON"), optimizer);
         }
+    }
+
+    #[test]
+    fn ftrl_has_its_own_parameters() {
+        let ftrl = read(
+            "Ftrl",
+            &json!({"learning_rate": "0.1", "learning_rate_power": "-0.7", "initial_accumulator_value": 0.2,
+                    "l1_regularization_strength": 0.01, "l2_regularization_strength": 0.02,
+                    "l2_shrinkage_regularization_strength": 0.03, "beta": 0.04}),
+        );
+        assert_eq!(
+            ftrl.expect("valid").rule,
+            Rule::Ftrl {
+                learning_rate_power: -0.7,
+                initial_accumulator_value: 0.2,
+                l1_regularization_strength: 0.01,
+                l2_regularization_strength: 0.02,
+                l2_shrinkage_regularization_strength: 0.03,
+                beta: 0.04
+            }
+        );
+        assert_eq!(
+            read("Ftrl", &json!({"learning_rate_power": 0.5}))
+                .expect_err("refused")
+                .to_string(),
+            "optimizer Ftrl: learning_rate_power is 0.5, but it must be a number that is not above 0"
+        );
     }
 
     #[test]

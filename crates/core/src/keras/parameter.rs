@@ -70,6 +70,8 @@ pub enum Range {
     Finite,
     /// Zero or more.
     NotNegative,
+    /// Zero or less.
+    NotPositive,
     /// More than zero.
     Positive,
     /// From 0 to 1, both included.
@@ -84,6 +86,7 @@ impl Range {
             && match self {
                 Self::Finite => true,
                 Self::NotNegative => value >= 0.0,
+                Self::NotPositive => value <= 0.0,
                 Self::Positive => value > 0.0,
                 Self::Unit => (0.0..=1.0).contains(&value),
                 Self::BelowOne => (0.0..1.0).contains(&value),
@@ -94,6 +97,7 @@ impl Range {
         match self {
             Self::Finite => "a finite number",
             Self::NotNegative => "a number that is not negative",
+            Self::NotPositive => "a number that is not above 0",
             Self::Positive => "a number greater than 0",
             Self::Unit => "a number from 0 to 1",
             Self::BelowOne => "a number from 0 to less than 1",

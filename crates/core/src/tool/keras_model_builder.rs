@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::galaxy::inputs;
 use crate::galaxy::output::Outputs;
 use crate::keras::callback::Callback;
-use crate::keras::estimator::{CompileParams, Estimator, FitParams, LearningType};
+use crate::keras::estimator::{CompileParams, Container, Estimator, FitParams, LearningType};
 use crate::keras::file_kind::FileKind;
 use crate::keras::literal::float_repr;
 use crate::keras::metric::Metric;
@@ -23,12 +23,10 @@ use crate::{Error, Result};
 
 use form::{Form, ModeSelection, TrainModel};
 
-/// The file in the working directory that becomes the estimator's dataset.
-pub const ESTIMATOR: &str = "estimator.zip";
 /// The file in the working directory that becomes the dataset of parameters, when they are asked for.
 pub const PARAMETERS: &str = "params.tabular";
 
-/// Reads the form from `inputs`, writes [`ESTIMATOR`] and, if asked for, [`PARAMETERS`] into `output_dir`, and returns a summary.
+/// Reads the form from `inputs`, writes the estimator (see [`Container::file_name`]) and, if asked for, [`PARAMETERS`] into `output_dir`, and returns a summary.
 ///
 /// # Errors
 /// The form, the model configuration or the weights cannot be read or do not fit together, or an output cannot be written. No output
@@ -45,9 +43,9 @@ pub fn run(inputs: &Path, output_dir: &Path) -> Result<String> {
             infile_weights.required("infile_weights")?,
         )?,
     };
-    let archive = plan.estimator.to_zip(plan.weights.as_deref())?;
+    let packed = plan.estimator.pack(plan.container, plan.weights.as_deref())?;
     let mut outputs = Outputs::in_dir(output_dir);
-    outputs.write(ESTIMATOR, |file| file.write_all(&archive))?;
+    outputs.write(plan.container.file_name(), |file| file.write_all(&packed))?;
     if let Some(table) = &plan.parameters {
         outputs.write(PARAMETERS, |file| file.write_all(table.as_bytes()))?;
     }
@@ -58,6 +56,7 @@ pub fn run(inputs: &Path, output_dir: &Path) -> Result<String> {
 /// What is written when everything fits together.
 struct Plan {
     estimator: Estimator,
+    container: Container,
     weights: Option<Vec<u8>>,
     parameters: Option<String>,
     summary: String,
@@ -87,6 +86,7 @@ fn to_be_trained(form: &TrainModel) -> Result<Plan> {
     let summary = describe(&estimator, &model, shapes.as_deref());
     Ok(Plan {
         estimator,
+        container: form.estimator_format,
         weights: None,
         parameters,
         summary,
@@ -136,6 +136,7 @@ fn prefitted(configuration: &Path, weights_file: &Path) -> Result<Plan> {
     let summary = describe(&estimator, &model, Some(&shapes));
     Ok(Plan {
         estimator,
+        container: Container::Zip,
         weights: Some(archived),
         parameters: None,
         summary,

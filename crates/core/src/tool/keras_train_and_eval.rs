@@ -13,6 +13,7 @@ use super::prediction::{self, Predictions};
 use crate::galaxy::inputs;
 use crate::galaxy::output::Outputs;
 use crate::galaxy::table::{self, Matrix};
+use crate::keras::callback::Callback;
 use crate::keras::estimator::{Estimator, Fitted, History, LearningType};
 use crate::keras::literal::float_repr;
 use crate::keras::weights;
@@ -21,7 +22,7 @@ use crate::nn::network::Network;
 use crate::nn::random::{Seed, Stream};
 use crate::train::fit::{self, EpochLog, FitPlan};
 use crate::train::samples::Samples;
-use crate::train::score::Judged;
+use crate::train::score::{Judged, Scored};
 use crate::train::split::{self, Strategy};
 use crate::{Error, Result};
 use form::Form;
@@ -31,14 +32,14 @@ use targets::Truth;
 
 /// The file in the working directory that becomes the result: the scores of the rows held out.
 pub const RESULT: &str = "result.tabular";
-/// The fitted estimator.
-pub const ESTIMATOR: &str = "estimator.zip";
-/// The trained weights.
+/// The trained weights. (The fitted estimator beside them is called what its kind of file is: [`crate::keras::estimator::Container::file_name`].)
 pub const WEIGHTS: &str = "weights.h5";
 /// The labels or target values of the rows held out.
 pub const TRUE_VALUES: &str = "y_true.tabular";
 /// What the model predicts for the rows held out.
 pub const PREDICTIONS: &str = "y_preds.tabular";
+/// Loss and metrics of each epoch.
+pub const HISTORY: &str = "history.tabular";
 
 /// Trains as the inputs JSON says, reporting on `report` as it goes, and writes the outputs into `dir`.
 ///
@@ -67,8 +68,20 @@ pub fn run(inputs: &Path, dir: &Path, report: &mut dyn Write) -> Result<()> {
             split.test.len()
         ),
     )?;
+    if let Some(share) = plan.fit.validation_split {
+        say(
+            report,
+            &format!("the model's validation_split ({share}) is not used: the rows held out validate"),
+        )?;
+    }
     clock.lap("read");
 
+    let tells_epochs = plan.fit.verbose != Some(0);
+    let rate_changes = plan
+        .fit
+        .callbacks
+        .iter()
+        .any(|callback| matches!(callback, Callback::ReduceLROnPlateau(_)));
     let fit_plan = fit_plan(&plan, seed)?;
     let mut failed = None;
     let history = fit::fit(
@@ -78,7 +91,7 @@ pub fn run(inputs: &Path, dir: &Path, report: &mut dyn Write) -> Result<()> {
         &split.train,
         Some(&split.test),
         |log| {
-            if let Err(error) = say(report, &epoch_line(log, fit_plan.epochs)) {
+            if tells_epochs && let Err(error) = say(report, &epoch_line(log, fit_plan.epochs)) {
                 failed.get_or_insert(error);
             }
         },
@@ -92,34 +105,22 @@ pub fn run(inputs: &Path, dir: &Path, report: &mut dyn Write) -> Result<()> {
     let scores = scores(&plan, &network, &fit_plan, &samples, &split.test, &truth)?;
     clock.lap("evaluate");
 
-    let mut outputs = Outputs::in_dir(dir);
-    let (names, values): (Vec<_>, Vec<_>) = scores.table.into_iter().unzip();
-    outputs.write(RESULT, |file| {
-        writeln!(file, "{}\n{}", names.join("\t"), values.join("\t"))
-    })?;
-    if plan.save_estimator {
-        let weights = weights::write(&network.to_layer_weights())?;
-        let fitted = Estimator {
-            fitted: Some(Fitted {
-                classes: truth.classes().cloned(),
-                input_shape: network.input_shape().to_vec(),
-                output_shape: network.output_shape().to_vec(),
-                history: history_table(&history.epochs),
-                seed_used: seed.0,
-            }),
-            ..plan.estimator.clone()
-        };
-        let archive = fitted.to_zip(Some(&weights))?;
-        outputs.write(ESTIMATOR, |file| file.write_all(&archive))?;
-        outputs.write(WEIGHTS, |file| file.write_all(&weights))?;
-    }
-    if plan.save_predictions {
-        outputs.write(TRUE_VALUES, |file| write_truth(file, &truth, &split.test))?;
-        let classifier = plan.estimator.learning_type == LearningType::KerasGClassifier;
-        outputs.write(PREDICTIONS, |file| {
-            prediction::write_held_out(file, &scores.predictions, classifier)
-        })?;
-    }
+    let (names, values): (Vec<_>, Vec<_>) = scores.table.iter().cloned().unzip();
+    let outputs = outputs(
+        dir,
+        &plan,
+        &network,
+        &truth,
+        &split.test,
+        &scores,
+        Fitted {
+            classes: truth.classes().cloned(),
+            input_shape: network.input_shape().to_vec(),
+            output_shape: network.output_shape().to_vec(),
+            history: history_table(&history.epochs, rate_changes),
+            seed_used: seed.0,
+        },
+    )?;
     outputs.commit()?;
     clock.lap("write");
     say(report, &clock.line())?;
@@ -132,6 +133,48 @@ pub fn run(inputs: &Path, dir: &Path, report: &mut dyn Write) -> Result<()> {
         report,
         &format!("result on {} rows held out: {}", split.test.len(), line.join(", ")),
     )
+}
+
+/// Writes every output that the form asks for, not yet under its name.
+fn outputs(
+    dir: &Path,
+    plan: &Plan,
+    network: &Network,
+    truth: &Truth,
+    held_out: &[usize],
+    scores: &Scores,
+    fitted: Fitted,
+) -> Result<Outputs> {
+    let mut outputs = Outputs::in_dir(dir);
+    let (names, values): (Vec<_>, Vec<_>) = scores
+        .table
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_str()))
+        .unzip();
+    outputs.write(RESULT, |file| {
+        writeln!(file, "{}\n{}", names.join("\t"), values.join("\t"))
+    })?;
+    if plan.save_history {
+        outputs.write(HISTORY, |file| write_history(file, &fitted.history))?;
+    }
+    if plan.save_estimator {
+        let weights = weights::write(&network.to_layer_weights())?;
+        let estimator = Estimator {
+            fitted: Some(fitted),
+            ..plan.estimator.clone()
+        };
+        let packed = estimator.pack(plan.container, Some(&weights))?;
+        outputs.write(plan.container.file_name(), |file| file.write_all(&packed))?;
+        outputs.write(WEIGHTS, |file| file.write_all(&weights))?;
+    }
+    if plan.save_predictions {
+        outputs.write(TRUE_VALUES, |file| write_truth(file, truth, held_out))?;
+        let classifier = plan.estimator.learning_type == LearningType::KerasGClassifier;
+        outputs.write(PREDICTIONS, |file| {
+            prediction::write_held_out(file, &scores.predictions, classifier)
+        })?;
+    }
+    Ok(outputs)
 }
 
 /// Seconds of each part of the work, for whoever wants to know where the time goes.
@@ -313,20 +356,39 @@ fn epoch_line(log: &EpochLog, epochs: usize) -> String {
     line
 }
 
-fn history_table(epochs: &[EpochLog]) -> History {
-    let names = epochs
-        .first()
-        .map(|log| log.values.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>());
+/// What each epoch reported; as in Keras, the learning rate is a part of it when a callback may change it.
+fn history_table(epochs: &[EpochLog], rate_changes: bool) -> History {
+    let names = epochs.first().map(|log| {
+        let names = log.values.iter().map(|(name, _)| name.as_str());
+        names.chain(rate_changes.then_some("lr")).collect::<Vec<_>>()
+    });
     let mut history = History::new(names.unwrap_or_default());
     for log in epochs {
-        history.push(&log.values.iter().map(|(_, value)| *value).collect::<Vec<_>>());
+        let values = log.values.iter().map(|(_, value)| *value);
+        let rate = rate_changes.then(|| f64::from(log.learning_rate));
+        history.push(&values.chain(rate).collect::<Vec<_>>());
     }
     history
 }
 
+/// The history as a table: the epoch, counted from 1, and what was reported after it.
+fn write_history(file: &mut dyn Write, history: &History) -> std::io::Result<()> {
+    let names: Vec<&str> = history.names().collect();
+    writeln!(file, "epoch\t{}", names.join("\t"))?;
+    for epoch in 0..history.epochs() {
+        write!(file, "{}", epoch + 1)?;
+        for name in &names {
+            let value = history.values(name).and_then(|values| values.get(epoch));
+            write!(file, "\t{}", value.map_or_else(String::new, |value| float_repr(*value)))?;
+        }
+        writeln!(file)?;
+    }
+    Ok(())
+}
+
 /// The result's columns with their values, and the predictions they are about.
 struct Scores {
-    table: Vec<(&'static str, String)>,
+    table: Vec<(String, String)>,
     predictions: Predictions,
 }
 
@@ -339,20 +401,25 @@ fn scores(
     truth: &Truth,
 ) -> Result<Scores> {
     let predictions = Predictions::of_rows(network, &samples.x, samples.row, rows)?;
+    let judged = if plan.columns.iter().any(|column| column.scored.needs_evaluation()) {
+        fit::judge(network, fit_plan, samples, rows)?
+    } else {
+        Vec::new()
+    };
+    let judged = |name: &str| {
+        judged
+            .iter()
+            .find(|(known, _)| known == name)
+            .map(|(_, value)| *value)
+            .ok_or_else(|| Error::Internal(format!("{name} of the rows held out was not computed")))
+    };
     let mut table = Vec::with_capacity(plan.columns.len());
     for column in &plan.columns {
-        let value = match column.scorer {
-            None => {
-                let judged = fit::judge(network, fit_plan, samples, rows)?;
-                let value = |name: &str| judged.iter().find(|(known, _)| known == name).map(|(_, value)| *value);
-                if plan.estimator.learning_type == LearningType::KerasGRegressor {
-                    value("loss").map(|loss| -loss)
-                } else {
-                    value("acc")
-                }
-                .ok_or_else(|| Error::Internal("the default score was not computed".into()))?
-            }
-            Some(scorer) => {
+        let value = match column.scored {
+            Scored::Default if plan.estimator.learning_type == LearningType::KerasGRegressor => -judged("loss")?,
+            Scored::Default => judged("acc")?,
+            Scored::Reported => judged(&column.header)?,
+            Scored::By(scorer) => {
                 let width = predictions.width;
                 let truth_values = samples.truth(rows);
                 match truth {
@@ -377,7 +444,7 @@ fn scores(
                 }
             }
         };
-        table.push((column.header, float_repr(value)));
+        table.push((column.header.clone(), float_repr(value)));
     }
     Ok(Scores { table, predictions })
 }

@@ -9,3 +9,4 @@ pub mod ml_visualization_ex;
 pub mod model_prediction;
 #[cfg(feature = "engine")]
 mod prediction;
+pub mod sklearn_to_categorical;

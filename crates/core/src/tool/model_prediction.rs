@@ -101,8 +101,8 @@ fn not_yet(what: &str) -> Error {
 /// The estimator, and the weights to predict with: a weights dataset wins over those in the archive.
 fn fitted(form: &Form) -> Result<(Estimator, Vec<u8>)> {
     let path = form.infile_estimator.required("infile_estimator")?;
-    let (estimator, inside) =
-        Estimator::from_zip(&read_file(path)?).map_err(|error| Error::from(error).in_file(path))?;
+    let (estimator, inside, _) =
+        Estimator::unpack(&read_file(path)?).map_err(|error| Error::from(error).in_file(path))?;
     let weights = match form.infile_weights.path() {
         Some(weights) => read_file(weights)?,
         None => inside.ok_or_else(|| {

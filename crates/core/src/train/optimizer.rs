@@ -36,6 +36,10 @@ impl Updater {
             Rule::RmsProp { momentum, centered, .. } if momentum == 0.0 && !centered => &[0.0],
             Rule::RmsProp { .. } | Rule::Adam { amsgrad: true, .. } => &[0.0; 3],
             Rule::Adam { .. } | Rule::Adadelta { .. } | Rule::Adamax { .. } | Rule::Nadam { .. } => &[0.0; 2],
+            Rule::Ftrl {
+                initial_accumulator_value,
+                ..
+            } => &[initial_accumulator_value as f32, 0.0],
         };
         let slots = lengths
             .iter()
@@ -248,6 +252,36 @@ impl Step<'_> {
                     *w -= lr * ahead / ((factor.square * *square).sqrt() + epsilon);
                 });
             }
+            // The rule divides by the rate; at rate 0 no weight moves.
+            Rule::Ftrl { .. } if lr == 0.0 => {}
+            Rule::Ftrl {
+                learning_rate_power,
+                l1_regularization_strength,
+                l2_regularization_strength,
+                l2_shrinkage_regularization_strength,
+                beta,
+                ..
+            } => {
+                let (l1, shrinkage) = (
+                    l1_regularization_strength as f32,
+                    l2_shrinkage_regularization_strength as f32,
+                );
+                let l2 = l2_regularization_strength as f32 + beta as f32 / (2.0 * lr);
+                let power = -learning_rate_power as f32;
+                let powered = |sum: f32| if power == 0.5 { sum.sqrt() } else { sum.powf(power) };
+                each3(w, g, a, b, |w, g, sum, linear| {
+                    let grown = *sum + g * g;
+                    *linear += g + 2.0 * shrinkage * *w - (powered(grown) - powered(*sum)) / lr * *w;
+                    *sum = grown;
+                    // With no gradient and no start there is nothing to divide by, and nothing to move.
+                    let quadratic = powered(grown) / lr + 2.0 * l2;
+                    *w = if quadratic > 0.0 {
+                        (linear.clamp(-l1, l1) - *linear) / quadratic
+                    } else {
+                        0.0
+                    };
+                });
+            }
         }
     }
 }
@@ -322,4 +356,67 @@ fn each4(
             f(w, g, a, b, c);
         }
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    /// The weights after each of three steps.
+    fn steps(name: &str, options: &Value) -> Vec<Vec<f32>> {
+        let optimizer =
+            Optimizer::from_form(&json!({"optimizer_type": name, "optimizer_options": options})).expect("an optimiser");
+        let mut updater = Updater::new(optimizer, &[4]);
+        let mut weights = vec![1.0, -2.0, 0.5, 0.0];
+        let gradients = [[0.1, -0.2, 0.3, 0.0], [-0.5, 0.25, 0.125, 1.0], [1.0, 2.0, -3.0, 0.5]];
+        gradients
+            .iter()
+            .map(|gradient| {
+                let mut gradients = [Some(gradient.to_vec())];
+                let mut step = updater.begin(&mut gradients);
+                step.update(0, &mut weights, gradient);
+                weights.clone()
+            })
+            .collect()
+    }
+
+    fn assert_close(found: &[Vec<f32>], expected: &[[f32; 4]]) {
+        for (found, expected) in found.iter().flatten().zip(expected.iter().flatten()) {
+            assert!((found - expected).abs() <= 2e-6, "{found} is not {expected}");
+        }
+    }
+
+    /// Weights of `tf.keras.optimizers.Ftrl` (Keras 2.15) after the same steps from the same start.
+    #[test]
+    fn ftrl_steps_as_keras_does() {
+        assert_close(
+            &steps("Ftrl", &json!({"learning_rate": 0.001})),
+            &[
+                [0.046_235_897, -0.309_156_98, 0.136_573_63, 0.0],
+                [0.047_069_23, -0.309_712_56, 0.136_297_97, -0.000_953_462_73],
+                [0.046_211_734, -0.310_688_2, 0.137_286_74, -0.001_383_794_1],
+            ],
+        );
+        assert_close(
+            &steps(
+                "Ftrl",
+                &json!({"learning_rate": 0.1, "learning_rate_power": -0.7, "initial_accumulator_value": 0.2,
+                        "l1_regularization_strength": 0.01, "l2_regularization_strength": 0.02,
+                        "l2_shrinkage_regularization_strength": 0.03, "beta": 0.04}),
+            ),
+            &[
+                [-0.009_854_476, -0.134_009_63, 0.030_451_25, 0.0],
+                [0.067_080_57, -0.184_732_75, 0.004_036_995_6, -0.083_889_28],
+                [-0.005_955_808, -0.255_232_1, 0.066_406_61, -0.120_798_1],
+            ],
+        );
+    }
+
+    #[test]
+    fn ftrl_at_rate_zero_leaves_the_weights_alone() {
+        let still = vec![1.0, -2.0, 0.5, 0.0];
+        assert_eq!(steps("Ftrl", &json!({"learning_rate": 0.0})), vec![still; 3]);
+    }
 }

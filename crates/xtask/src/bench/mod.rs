@@ -35,7 +35,7 @@ pub struct Args {
     /// Only this tutorial: intro, rnn or cnn
     #[arg(long, value_name = "NAME")]
     only: Option<String>,
-    /// Where the five programs are, instead of building them
+    /// Where the programs are, instead of building them
     #[arg(long, value_name = "DIR")]
     bin: Option<PathBuf>,
     /// Rounds; medians are reported

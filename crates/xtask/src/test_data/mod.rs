@@ -26,7 +26,7 @@ pub struct Args {
     /// Write only the tables, without building and running the tools that write the models.
     #[arg(long)]
     tables_only: bool,
-    /// Where the five programs are, instead of building them.
+    /// Where the programs are, instead of building them.
     #[arg(long, value_name = "DIR")]
     bin: Option<PathBuf>,
 }

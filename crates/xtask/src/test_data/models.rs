@@ -90,6 +90,18 @@ fn jobs(test_data: &Path) -> Vec<Job> {
                 ("weights.h5", format!("{model}_weights.h5")),
             ],
         });
+        if model == "classifier" {
+            jobs.push(Job {
+                tool: "keras_model_builder",
+                form: newer_builder(&path("_config.json")),
+                keep: vec![("estimator.h5mlm", format!("{model}.h5mlm"))],
+            });
+            jobs.push(Job {
+                tool: "keras_train_and_eval",
+                form: training(model, &path(".h5mlm"), &test_data.join("tables")),
+                keep: vec![("estimator.h5mlm", format!("{model}_fitted.h5mlm"))],
+            });
+        }
     }
     jobs
 }
@@ -136,6 +148,18 @@ fn builder(model: &str, config: &str) -> Value {
         "get_params": false,
         "mode_type": "train_model",
     }})
+}
+
+/// The classifier in the newer form, whose models are HDF5 files.
+fn newer_builder(config: &str) -> Value {
+    let mut form = builder("classifier", config);
+    let mode = &mut form["mode_selection"];
+    mode["compile_params"]["optimizer_selection"]["optimizer_options"] =
+        json!({"learning_rate": 0.01, "beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-7, "amsgrad": false});
+    mode["fit_params"]["validation_split"] = json!(0.1);
+    mode["fit_params"]["verbose"] = json!(1);
+    mode["estimator_format"] = json!("h5mlm");
+    form
 }
 
 fn training(model: &str, estimator: &str, tables: &Path) -> Value {

@@ -18,7 +18,7 @@ pub struct Required {
 }
 
 /// One tutorial.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub struct Tutorial {
     pub name: &'static str,
     /// The workflow's file name in `workflows/`.
@@ -99,7 +99,33 @@ pub const TUTORIALS: [Tutorial; 3] = [
     },
 ];
 
+/// The same tutorials as they would come from a public server: with the ids and forms of both generations of the published tools.
+pub const PUBLISHED: [(&str, &str); 6] = [
+    ("intro", "published/intro_deep_learning-1.0.8.2.ga"),
+    ("intro", "published/intro_deep_learning-1.0.11.0.ga"),
+    ("rnn", "published/rnn-1.0.8.3.ga"),
+    ("rnn", "published/rnn-1.0.10.0.ga"),
+    ("cnn", "published/cnn-1.0.8.3.ga"),
+    ("cnn", "published/cnn-1.0.11.0.ga"),
+];
+
 impl Tutorial {
+    /// The tutorial with each of the published workflows in place of its own.
+    pub fn published(self) -> impl Iterator<Item = Self> {
+        PUBLISHED
+            .into_iter()
+            .filter(move |(name, _)| *name == self.name)
+            .map(move |(_, workflow)| Self { workflow, ..self })
+    }
+
+    /// What tells this tutorial's outputs from those of others: the workflow's file name.
+    pub fn place(&self) -> &'static str {
+        match self.workflow.strip_suffix(".ga").and_then(|path| path.rsplit_once('/')) {
+            Some((_, published)) => published,
+            None => self.name,
+        }
+    }
+
     /// The file of one of [`LABELS`], below the directory of all the data.
     pub fn file(&self, data: &Path, label: &str) -> PathBuf {
         data.join(self.data).join(format!("{label}.tsv"))
@@ -153,6 +179,14 @@ mod tests {
     fn a_tutorial_is_found_by_its_name_or_its_data() {
         assert_eq!(chosen(Some("mnist")).unwrap()[0].name, "cnn");
         assert_eq!(chosen(None).unwrap().len(), 3);
+        let published: Vec<_> = chosen(None)
+            .unwrap()
+            .into_iter()
+            .flat_map(|tutorial| tutorial.published())
+            .collect();
+        assert_eq!(published.len(), PUBLISHED.len());
+        assert_eq!(published[5].place(), "cnn-1.0.11.0");
+        assert_eq!(chosen(Some("cnn")).unwrap()[0].place(), "cnn");
         assert!(chosen(Some("fnn")).unwrap_err().to_string().contains("intro, rnn, cnn"));
     }
 }

@@ -23,6 +23,9 @@ pub struct Args {
     /// Only this tutorial: intro, rnn or cnn
     #[arg(long, value_name = "NAME")]
     only: Option<String>,
+    /// The workflows with the ids and forms of the published tools, of both generations, instead of this suite's own
+    #[arg(long)]
+    published: bool,
     /// Seed of the weights, the shuffling and the split
     #[arg(long, value_name = "N", conflicts_with_all = ["seeds", "repeat"])]
     seed: Option<u64>,
@@ -38,7 +41,7 @@ pub struct Args {
     /// Fails unless the accuracies are as good as they must be; without --seed, with one fixed seed
     #[arg(long = "assert")]
     asserted: bool,
-    /// Where the five programs are, instead of building them
+    /// Where the programs are, instead of building them
     #[arg(long, value_name = "DIR")]
     bin: Option<PathBuf>,
     /// Where the steps' output files go
@@ -53,10 +56,11 @@ impl Args {
         self.epochs.or(tutorial.bundled_epochs.filter(|_| on_bundled_data))
     }
 
-    /// As `cargo xtask test` runs them.
-    pub fn bundled_and_asserted() -> Self {
+    /// As `cargo xtask test` runs them: this suite's own workflows, or those of the published tools.
+    pub fn bundled_and_asserted(published: bool) -> Self {
         Self {
             asserted: true,
+            published,
             ..Self::default()
         }
     }
@@ -64,7 +68,12 @@ impl Args {
 
 /// Runs the command.
 pub fn run(args: &Args) -> Result<()> {
-    let tutorials = catalogue::chosen(args.only.as_deref())?;
+    let chosen = catalogue::chosen(args.only.as_deref())?.into_iter();
+    let tutorials: Vec<Tutorial> = if args.published {
+        chosen.flat_map(|tutorial| tutorial.published()).collect()
+    } else {
+        chosen.copied().collect()
+    };
     let data = args
         .data
         .clone()
@@ -80,13 +89,13 @@ pub fn run(args: &Args) -> Result<()> {
         .unwrap_or_else(|| repository::target().join("tutorials"));
     let mut summary = Vec::new();
     let mut failures = Vec::new();
-    for tutorial in tutorials {
+    for tutorial in &tutorials {
         let required = if args.data.is_some() {
             tutorial.real
         } else {
             tutorial.bundled
         };
-        let place = out.join(tutorial.name);
+        let place = out.join(tutorial.place());
         let accuracies = match args.seeds.clone().or_else(|| args.repeat.map(|count| 1..=count)) {
             None => vec![once(&runner, tutorial, &data, &place, args, &mut summary)?],
             Some(range) => several(&runner, tutorial, &data, &place, args, range, &mut summary)?,
@@ -138,8 +147,8 @@ fn once(
     }
     let (accuracy, seconds) = (outcome.evaluation.accuracy(), outcome.seconds());
     summary.push(format!(
-        "{:<5}  accuracy {accuracy:.4}  {seconds:>7.2} s  peak {} MB",
-        tutorial.name,
+        "{:<26}  accuracy {accuracy:.4}  {seconds:>7.2} s  peak {} MB",
+        tutorial.place(),
         megabytes(outcome.peak_mb())
     ));
     Ok(accuracy)
@@ -182,8 +191,8 @@ fn several(
         accuracies.push(evaluation.accuracy());
     }
     summary.push(format!(
-        "{:<5}  accuracy over {} seeds: median {:.4}, worst {:.4}, best {:.4}",
-        tutorial.name,
+        "{:<26}  accuracy over {} seeds: median {:.4}, worst {:.4}, best {:.4}",
+        tutorial.place(),
         accuracies.len(),
         seeds::median(&accuracies),
         accuracies.iter().copied().fold(f64::INFINITY, f64::min),

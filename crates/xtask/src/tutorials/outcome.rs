@@ -71,7 +71,9 @@ impl Outcome {
 
 /// The runner for this repository's wrappers.
 pub fn runner(binaries: &Path) -> Result<Runner> {
-    Runner::new(&repository::root().join("galaxy-tools"), binaries, repository::slots())
+    let root = repository::root();
+    Runner::new(&root.join("galaxy-tools"), binaries, repository::slots())?
+        .with_published(&root.join("published/tools.txt"))
 }
 
 /// Runs the tutorial's workflow. With `log`, the training step's lines are printed as they come.

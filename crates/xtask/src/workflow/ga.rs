@@ -29,6 +29,8 @@ pub enum StepKind {
     Tool {
         /// The short id: `keras_model_config`, also of a Tool Shed id.
         tool_id: String,
+        /// The Tool Shed id with its version, when the step names its tool by one.
+        shed_id: Option<String>,
         /// The decoded `tool_state`.
         state: Map<String, Value>,
         /// Input path (`mode_selection|infile_json`) to the output it takes.
@@ -95,7 +97,11 @@ fn step(key: &str, value: &Value) -> Result<Step> {
         .and_then(Value::as_u64)
         .or_else(|| key.parse().ok())
         .with_context(|| format!("step {key} has no id"))?;
+    // Older workflows name a data input in its list of inputs only, and call the step what all such steps are called.
+    let input_name = || value.pointer("/inputs/0/name").and_then(Value::as_str);
+    let is_input = text("type") == Some("data_input");
     let label = text("label")
+        .or_else(|| input_name().filter(|_| is_input))
         .or_else(|| text("name"))
         .map_or_else(|| format!("step {id}"), str::to_owned);
     let kind = kind(value).with_context(|| format!("step {id} ({label})"))?;
@@ -124,6 +130,7 @@ fn kind(value: &Value) -> Result<StepKind> {
             let full_id = text("tool_id").context("the step has no tool_id")?;
             Ok(StepKind::Tool {
                 tool_id: short_tool_id(full_id).to_owned(),
+                shed_id: (short_tool_id(full_id) != full_id).then(|| full_id.to_owned()),
                 state: tool_state(value.get("tool_state"))?,
                 connections: connections(value.get("input_connections"))?,
             })
@@ -244,12 +251,16 @@ mod tests {
             ["data", "early", "late"]
         );
         let StepKind::Tool {
-            tool_id, connections, ..
+            tool_id,
+            shed_id,
+            connections,
+            ..
         } = &read.steps[2].kind
         else {
             panic!("a tool")
         };
         assert_eq!(tool_id, "late");
+        assert_eq!(shed_id.as_deref(), Some("toolshed.g2.bx.psu.edu/repos/o/r/late/1.0"));
         assert_eq!(
             connections["x"],
             Source {
@@ -257,6 +268,13 @@ mod tests {
                 output: "out".into()
             }
         );
+    }
+
+    #[test]
+    fn data_inputs_of_older_workflows_are_known_by_their_own_name() {
+        let steps = json!({"0": {"id": 0, "label": null, "name": "Input dataset", "type": "data_input",
+                                 "inputs": [{"name": "X_train", "description": ""}]}});
+        assert_eq!(workflow(&file(&steps)).unwrap().steps[0].label, "X_train");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! One job: a fresh directory, the inputs JSON, the command, the outputs.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -45,15 +46,22 @@ pub struct Place<'a> {
     pub slots: usize,
 }
 
+/// What a job is to do: the inputs JSON, and the datatypes of the datasets in it by the input's path.
+pub struct Order {
+    pub params: Value,
+    pub formats: BTreeMap<String, String>,
+}
+
 /// Runs a job in `directory`, which is emptied first. Beside the outputs it then holds `inputs.json`, `tool_stdout` and `tool_stderr`.
 pub fn run(
     place: &Place<'_>,
     label: &str,
     wrapper: &Wrapper,
-    params: Value,
+    order: Order,
     directory: &Path,
     mut seen: impl FnMut(&Line),
 ) -> Result<JobReport> {
+    let Order { params, formats } = order;
     let shown = directory.display();
     if directory.exists() {
         fs::remove_dir_all(directory).with_context(|| format!("cannot empty {shown}"))?;
@@ -101,17 +109,16 @@ pub fn run(
     let mut outputs = Vec::new();
     for output in &wrapper.outputs {
         if output.exists_for(&params)? {
-            let path = directory.join(&output.file);
-            if !path.is_file() {
+            let Some(path) = collected(directory, &output.file)? else {
                 bail!(
                     "{program} ended well, but its output {:?} is missing: there is no {}",
                     output.name,
-                    path.display()
+                    directory.join(&output.file).display()
                 );
-            }
+            };
             outputs.push(Dataset {
                 name: output.name.clone(),
-                format: output.format_for(&params),
+                format: output.format_for(&params, &formats),
                 path,
             });
         }
@@ -125,4 +132,22 @@ pub fn run(
         stdout,
         outputs,
     })
+}
+
+/// The file that `from_work_dir` names: as it is, or up to the `*` at its end.
+fn collected(directory: &Path, name: &str) -> Result<Option<PathBuf>> {
+    let Some(start) = name.strip_suffix('*') else {
+        let path = directory.join(name);
+        return Ok(path.is_file().then_some(path));
+    };
+    let mut found: Vec<PathBuf> = fs::read_dir(directory)
+        .with_context(|| format!("cannot look into {}", directory.display()))?
+        .map(|entry| Ok(entry?.path()))
+        .collect::<Result<_>>()?;
+    found.retain(|path| {
+        let file = path.file_name().and_then(|file| file.to_str());
+        path.is_file() && file.is_some_and(|file| file.starts_with(start))
+    });
+    found.sort();
+    Ok(found.into_iter().next())
 }

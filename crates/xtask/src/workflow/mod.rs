@@ -9,6 +9,7 @@ mod filter;
 mod ga;
 mod job;
 mod measured;
+mod published;
 mod run;
 mod sanitizer;
 mod state;

@@ -7,8 +7,9 @@ use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 
 use super::ga::{self, StepKind};
-use super::job::{self, JobReport, Place};
+use super::job::{self, JobReport, Order, Place};
 use super::measured::Line;
+use super::published;
 use super::state::{self, Connected};
 use super::wrapper;
 
@@ -34,6 +35,8 @@ pub trait Observer {
 /// Runs workflows with the wrappers of one directory and the binaries of another.
 pub struct Runner {
     wrappers: BTreeMap<String, PathBuf>,
+    /// The wrappers that stand in for published tools, by Tool Shed id with version; while there are none, the short id counts.
+    published: BTreeMap<String, PathBuf>,
     binaries: PathBuf,
     slots: usize,
 }
@@ -44,9 +47,16 @@ impl Runner {
         let binaries = std::path::absolute(binaries).with_context(|| format!("no directory {}", binaries.display()))?;
         Ok(Self {
             wrappers: wrapper::find_all(wrappers)?,
+            published: BTreeMap::new(),
             binaries,
             slots,
         })
+    }
+
+    /// The same, and it knows the published tools that `list` (`published/tools.txt`) maps to wrappers.
+    pub fn with_published(mut self, list: &Path) -> Result<Self> {
+        self.published = published::read(list)?;
+        Ok(self)
     }
 
     /// Runs the workflow. `datasets` are found by the labels of the workflow's data inputs; the job of step `n` with label `L` runs in
@@ -61,7 +71,7 @@ impl Runner {
     ) -> Result<Vec<JobReport>> {
         let out = std::path::absolute(out)?;
         let workflow = ga::read(workflow)?;
-        let mut made: BTreeMap<(u64, String), PathBuf> = BTreeMap::new();
+        let mut made: BTreeMap<(u64, String), Made> = BTreeMap::new();
         let mut reports = Vec::new();
         for step in &workflow.steps {
             let named = || format!("workflow {:?}, step {} ({})", workflow.name, step.id, step.label);
@@ -76,16 +86,22 @@ impl Runner {
                         )
                     })?;
                     ensure!(dataset.is_file(), "{}: there is no file {}", named(), dataset.display());
-                    made.insert((step.id, "output".to_owned()), std::path::absolute(dataset)?);
+                    let given = Made {
+                        path: std::path::absolute(dataset)?,
+                        format: None,
+                    };
+                    made.insert((step.id, "output".to_owned()), given);
                 }
                 StepKind::Tool {
                     tool_id,
+                    shed_id,
                     state,
                     connections,
                 } => {
                     let mut connected = Connected::new();
+                    let mut formats = BTreeMap::new();
                     for (input, source) in connections {
-                        let path = made.get(&(source.step, source.output.clone())).with_context(|| {
+                        let dataset = made.get(&(source.step, source.output.clone())).with_context(|| {
                             format!(
                                 "{}: input {input} takes output {:?} of step {}, which was not made",
                                 named(),
@@ -93,15 +109,36 @@ impl Runner {
                                 source.step
                             )
                         })?;
-                        connected.insert(input.clone(), path.clone());
+                        connected.insert(input.clone(), dataset.path.clone());
+                        if let Some(format) = &dataset.format {
+                            formats.insert(input.clone(), format.clone());
+                        }
                     }
                     observer.started(&step.label);
                     let directory = out.join(format!("{}-{}", reports.len() + 1, file_name(&step.label)));
                     let report = self
-                        .job(tool_id, &step.label, state, &connected, overrides, &directory, observer)
+                        .wrapper(tool_id, shed_id.as_deref())
+                        .and_then(|wrapper| {
+                            let mut params = state::typed(&wrapper.inputs, state, &connected)?;
+                            for change in overrides.iter().filter(|change| change.tool_id == tool_id) {
+                                set(&mut params, change)?;
+                            }
+                            let place = Place {
+                                binaries: &self.binaries,
+                                slots: self.slots,
+                            };
+                            let order = Order { params, formats };
+                            job::run(&place, &step.label, &wrapper, order, &directory, |line| {
+                                observer.line(tool_id, line);
+                            })
+                        })
                         .with_context(named)?;
                     for dataset in &report.outputs {
-                        made.insert((step.id, dataset.name.clone()), dataset.path.clone());
+                        let output = Made {
+                            path: dataset.path.clone(),
+                            format: Some(dataset.format.clone()),
+                        };
+                        made.insert((step.id, dataset.name.clone()), output);
                     }
                     observer.finished(&report);
                     reports.push(report);
@@ -111,34 +148,26 @@ impl Runner {
         Ok(reports)
     }
 
-    #[expect(clippy::too_many_arguments, reason = "one step's facts, used once")]
-    fn job(
-        &self,
-        tool_id: &str,
-        label: &str,
-        state: &serde_json::Map<String, Value>,
-        connected: &Connected,
-        overrides: &[Override],
-        directory: &Path,
-        observer: &mut dyn Observer,
-    ) -> Result<JobReport> {
-        let path = self
-            .wrappers
-            .get(tool_id)
-            .with_context(|| format!("there is no wrapper for the tool {tool_id:?}"))?;
-        let wrapper = wrapper::read(path)?;
-        let mut params = state::typed(&wrapper.inputs, state, connected)?;
-        for change in overrides.iter().filter(|change| change.tool_id == tool_id) {
-            set(&mut params, change)?;
-        }
-        let place = Place {
-            binaries: &self.binaries,
-            slots: self.slots,
+    /// The wrapper of a tool: the one that stands in for a published tool, else the one of that id.
+    fn wrapper(&self, tool_id: &str, shed_id: Option<&str>) -> Result<wrapper::Wrapper> {
+        let path = match shed_id {
+            Some(shed_id) if !self.published.is_empty() => self.published.get(shed_id).with_context(|| {
+                format!("no wrapper stands in for {shed_id}: published/tools.txt would have to list it")
+            })?,
+            _ => self
+                .wrappers
+                .get(tool_id)
+                .with_context(|| format!("there is no wrapper for the tool {tool_id:?}"))?,
         };
-        job::run(&place, label, &wrapper, params, directory, |line| {
-            observer.line(tool_id, line);
-        })
+        wrapper::read(path)
     }
+}
+
+/// A dataset of a running workflow.
+struct Made {
+    path: PathBuf,
+    /// Its datatype; not known of the user's own.
+    format: Option<String>,
 }
 
 fn set(params: &mut Value, change: &Override) -> Result<()> {

@@ -95,7 +95,9 @@ pub struct Choice {
 pub struct Output {
     pub name: String,
     format: String,
-    /// File in the job's directory.
+    /// Path of the data input whose datatype this output has.
+    format_source: Option<String>,
+    /// File in the job's directory; a `*` at its end stands for anything.
     pub file: String,
     filters: Vec<String>,
     /// `(input, value, format)`: the format if that input has that value.
@@ -113,15 +115,16 @@ impl Output {
         Ok(true)
     }
 
-    /// Galaxy's datatype of this output.
-    pub fn format_for(&self, params: &Value) -> String {
+    /// Galaxy's datatype of this output; `inputs` are the datatypes of the connected datasets, by the input's path.
+    pub fn format_for(&self, params: &Value, inputs: &BTreeMap<String, String>) -> String {
         for (input, value, format) in &self.changes {
             let found = input.split(['.', '|']).try_fold(params, |value, key| value.get(key));
             if found.and_then(Value::as_str) == Some(value) {
                 return format.clone();
             }
         }
-        self.format.clone()
+        let source = self.format_source.as_ref().and_then(|path| inputs.get(path));
+        source.unwrap_or(&self.format).clone()
     }
 }
 
@@ -328,9 +331,16 @@ fn output(element: &Element) -> Result<Output> {
             other => bail!("<{other}> in an output is not supported"),
         }
     }
+    let format_source = element.attribute("format_source").map(str::to_owned);
+    // Without a datatype of its own, an output is plain "data" until the source tells.
+    let format = match &format_source {
+        Some(_) => element.attribute("format").unwrap_or("data"),
+        None => element.required("format")?,
+    };
     Ok(Output {
         name: element.required("name")?.to_owned(),
-        format: element.required("format")?.to_owned(),
+        format: format.to_owned(),
+        format_source,
         file: element.required("from_work_dir")?.to_owned(),
         filters,
         changes,
@@ -360,10 +370,23 @@ mod tests {
         )
         .unwrap();
         let output = &read.outputs[0];
-        assert_eq!(output.format_for(&json!({"plot": {"format": "png"}})), "png");
-        assert_eq!(output.format_for(&json!({"plot": {"format": "svg"}})), "html");
+        let none = BTreeMap::new();
+        assert_eq!(output.format_for(&json!({"plot": {"format": "png"}}), &none), "png");
+        assert_eq!(output.format_for(&json!({"plot": {"format": "svg"}}), &none), "html");
         assert!(output.exists_for(&json!({"save": ["a"]})).unwrap());
         assert!(!output.exists_for(&json!({"save": ["b"]})).unwrap());
+    }
+
+    #[test]
+    fn an_output_may_have_its_inputs_datatype() {
+        let read = tool(
+            "",
+            r#"<data name="o" format_source="scheme|model" from_work_dir="m.*"/>"#,
+        )
+        .unwrap();
+        let given = BTreeMap::from([("scheme|model".to_owned(), "h5mlm".to_owned())]);
+        assert_eq!(read.outputs[0].format_for(&json!({}), &given), "h5mlm");
+        assert_eq!(read.outputs[0].format_for(&json!({}), &BTreeMap::new()), "data");
     }
 
     #[test]

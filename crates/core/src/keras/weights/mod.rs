@@ -17,8 +17,8 @@ mod tests;
 mod write;
 
 pub use assign::assign;
-pub use read::read;
-pub use write::write;
+pub use read::{read, read_model};
+pub use write::{ModelFile, write, write_model};
 
 use super::file_kind::FileKind;
 

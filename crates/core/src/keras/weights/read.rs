@@ -24,18 +24,7 @@ const FILTERS: [u16; 4] = [1, 2, 3, 32000];
 /// Anything but a whole HDF5 file with the weights of Keras 2, and anything in it that a weights file does not need: see
 /// [`WeightsError`].
 pub fn read(bytes: Vec<u8>) -> Result<Vec<LayerWeights>, WeightsError> {
-    match FileKind::of(&bytes) {
-        FileKind::Hdf5 => {}
-        other => return Err(WeightsError::Foreign(other)),
-    }
-    let size = bytes.len() as u64;
-    let file = File::from_bytes(bytes).map_err(damaged)?;
-    let declared = file.superblock().eof_address;
-    if declared > size {
-        return Err(WeightsError::Damaged(format!(
-            "it should have {declared} bytes and has {size}"
-        )));
-    }
+    let (file, size) = whole_file(bytes)?;
     let (group, attributes) = weights_group(&file)?;
     let mut reader = Reader {
         file_size: size,
@@ -59,6 +48,58 @@ pub fn read(bytes: Vec<u8>) -> Result<Vec<LayerWeights>, WeightsError> {
         layers.push(LayerWeights { layer: name, weights });
     }
     Ok(layers)
+}
+
+/// The bytes of the dataset `document` in the root of a file, and whether the file holds the weights of a whole model; nothing when
+/// there is no such dataset.
+///
+/// # Errors
+/// Anything but a whole HDF5 file, or a document that is no plain list of bytes or longer than `limit`.
+pub fn read_model(bytes: Vec<u8>, document: &str, limit: u64) -> Result<Option<(Vec<u8>, bool)>, WeightsError> {
+    let (file, size) = whole_file(bytes)?;
+    let root = file.root();
+    let dataset = match root.dataset(document) {
+        Ok(dataset) => dataset,
+        Err(Error::Format(FormatError::PathNotFound(_))) => return Ok(None),
+        Err(error) => return open(Err(error), document),
+    };
+    if !matches!(
+        dataset.datatype().map_err(damaged)?,
+        Datatype::FixedPoint { size: 1, .. }
+    ) {
+        return Err(refused(document, "does not hold bytes"));
+    }
+    let shape = dataset.shape().map_err(damaged)?;
+    let Some(length) = volume(&shape).filter(|length| shape.len() == 1 && *length <= limit.min(size)) else {
+        return Err(refused(
+            document,
+            format!("declares the shape {shape:?}, which it does not have in any estimator"),
+        ));
+    };
+    let reader = Reader {
+        file_size: size,
+        budget: limit,
+    };
+    reader.check_layout(&dataset, 1, length, document)?;
+    let contents = dataset.read_u8().map_err(damaged)?;
+    Ok(Some((contents, root.group("model_weights").is_ok())))
+}
+
+/// Opens a file that is HDF5 and all there, and tells its size.
+fn whole_file(bytes: Vec<u8>) -> Result<(File, u64), WeightsError> {
+    match FileKind::of(&bytes) {
+        FileKind::Hdf5 => {}
+        other => return Err(WeightsError::Foreign(other)),
+    }
+    let size = bytes.len() as u64;
+    let file = File::from_bytes(bytes).map_err(damaged)?;
+    let declared = file.superblock().eof_address;
+    if declared > size {
+        return Err(WeightsError::Damaged(format!(
+            "it should have {declared} bytes and has {size}"
+        )));
+    }
+    Ok((file, size))
 }
 
 type Attributes = HashMap<String, AttrValue>;
@@ -154,7 +195,7 @@ impl Reader {
                 format!("declares the shape {shape:?}, far more than a file of this size can hold"),
             ));
         };
-        self.check_layout(dataset, &float, bytes, place)?;
+        self.check_layout(dataset, float.width(), bytes, place)?;
         self.budget -= bytes;
         let values = float.read(dataset)?;
         if values.len() as u64 * float.width() != bytes {
@@ -171,7 +212,8 @@ impl Reader {
         Ok((shape, values))
     }
 
-    fn check_layout(&self, dataset: &Dataset, float: &Float, bytes: u64, place: &str) -> Result<(), WeightsError> {
+    /// That the values lie in this file; `width` is the bytes a value has, `bytes` those of all.
+    fn check_layout(&self, dataset: &Dataset, width: u64, bytes: u64, place: &str) -> Result<(), WeightsError> {
         match dataset.layout().map_err(damaged)? {
             _ if bytes == 0 => Ok(()),
             Layout::Contiguous { address: None, .. } => Err(refused(
@@ -188,7 +230,7 @@ impl Reader {
             Layout::Compact { size } if size >= bytes => Ok(()),
             Layout::Compact { .. } => Err(refused(place, "is shorter than its shape needs")),
             Layout::Chunked { chunk_shape, .. } => {
-                let chunk = volume(&chunk_shape).and_then(|count| count.checked_mul(float.width()));
+                let chunk = volume(&chunk_shape).and_then(|count| count.checked_mul(width));
                 if chunk.is_none_or(|chunk| chunk > self.budget) {
                     return Err(refused(place, "has chunks that are far larger than the file"));
                 }

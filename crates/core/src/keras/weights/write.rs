@@ -24,21 +24,87 @@ pub fn write(layers: &[LayerWeights]) -> Result<Vec<u8>, WeightsError> {
     file.set_attr("backend", AttrValue::VarLenAsciiString("tensorflow".to_owned()));
     file.set_attr("keras_version", AttrValue::VarLenAsciiString(KERAS_VERSION.to_owned()));
     for layer in layers {
-        let unwritable = |reason: String| WeightsError::Unwritable {
-            layer: layer.layer.clone(),
-            reason,
-        };
-        check_name(&layer.layer).map_err(unwritable)?;
         let mut group = file.create_group(&layer.layer);
-        let names: Vec<&str> = layer.weights.iter().map(|weight| weight.name.as_str()).collect();
-        for (name, value) in names_attribute("weight_names", &names) {
-            group.set_attr(&name, value);
-        }
-        add_weights(&mut group, &layer.weights.iter().collect::<Vec<_>>(), 0).map_err(unwritable)?;
+        fill_layer(&mut group, layer)?;
         file.add_group(group.finish());
     }
+    finish(file, layers)
+}
+
+/// What a model's file holds beside the weights.
+#[derive(Debug, Clone, Copy)]
+pub struct ModelFile<'a> {
+    /// A dataset of bytes: its name and its contents.
+    pub document: (&'a str, &'a [u8]),
+    /// Datasets of one text each.
+    pub texts: &'a [(&'a str, &'a str)],
+    /// Attributes of the root, each far below 64 KiB.
+    pub attributes: &'a [(&'a str, &'a str)],
+}
+
+/// Lays a model out as an HDF5 file, with its weights, if there are any, in the group where Keras has those of a whole model.
+///
+/// # Errors
+/// [`WeightsError::Unwritable`] when values and shape of a weight disagree, or a name cannot be one in HDF5.
+pub fn write_model(model: &ModelFile<'_>, layers: Option<&[LayerWeights]>) -> Result<Vec<u8>, WeightsError> {
+    let mut file = FileBuilder::new();
+    file.with_libver_bounds(LibVer::Earliest, LibVer::V18);
+    for (name, text) in model.attributes {
+        file.set_attr(name, AttrValue::VarLenString((*text).to_owned()));
+    }
+    let (name, bytes) = model.document;
+    file.create_dataset(name)
+        .with_u8_data(bytes)
+        .with_shape(&[bytes.len() as u64]);
+    for (name, text) in model.texts {
+        file.create_dataset(name)
+            .with_strings(&[text])
+            .map_err(|error| WeightsError::Unwritable {
+                layer: (*name).to_owned(),
+                reason: error.to_string(),
+            })?
+            .with_shape(&[]);
+    }
+    let layers = layers.unwrap_or_default();
+    if !layers.is_empty() {
+        let mut group = file.create_group("model_weights");
+        let names: Vec<&str> = layers.iter().map(|layer| layer.layer.as_str()).collect();
+        for (name, value) in names_attribute("layer_names", &names) {
+            group.set_attr(&name, value);
+        }
+        group.set_attr("backend", AttrValue::VarLenAsciiString("tensorflow".to_owned()));
+        group.set_attr("keras_version", AttrValue::VarLenAsciiString(KERAS_VERSION.to_owned()));
+        for layer in layers {
+            let mut inner = group.create_group(&layer.layer);
+            fill_layer(&mut inner, layer)?;
+            group.add_group(inner.finish());
+        }
+        file.add_group(group.finish());
+    }
+    finish(file, layers)
+}
+
+/// Puts a layer's weights and the list of their names into its group.
+fn fill_layer(group: &mut GroupBuilder, layer: &LayerWeights) -> Result<(), WeightsError> {
+    let unwritable = |reason: String| WeightsError::Unwritable {
+        layer: layer.layer.clone(),
+        reason,
+    };
+    check_name(&layer.layer).map_err(unwritable)?;
+    let names: Vec<&str> = layer.weights.iter().map(|weight| weight.name.as_str()).collect();
+    for (name, value) in names_attribute("weight_names", &names) {
+        group.set_attr(&name, value);
+    }
+    add_weights(group, &layer.weights.iter().collect::<Vec<_>>(), 0).map_err(unwritable)
+}
+
+fn finish(file: FileBuilder, layers: &[LayerWeights]) -> Result<Vec<u8>, WeightsError> {
     file.finish().map_err(|error| WeightsError::Unwritable {
-        layer: names.join(", "),
+        layer: layers
+            .iter()
+            .map(|layer| layer.layer.as_str())
+            .collect::<Vec<_>>()
+            .join(", "),
         reason: error.to_string(),
     })
 }

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use crate::Result;
 use crate::galaxy::inputs::{DatasetPath, Flag, OptionalInteger};
 use crate::keras::callback::Callback;
-use crate::keras::estimator::{CompileParams, FitParams, LearningType};
+use crate::keras::estimator::{CompileParams, Container, FitParams, LearningType};
 use crate::keras::loss::Loss;
 use crate::keras::metric::Metric;
 use crate::keras::optimizer::Optimizer;
@@ -46,6 +46,9 @@ pub(super) struct TrainModel {
     /// Only the older form asks for it.
     #[serde(default)]
     pub get_params: Flag,
+    /// A hidden field of the newer form, whose estimators are HDF5 files.
+    #[serde(default)]
+    pub estimator_format: Container,
 }
 
 impl TrainModel {
@@ -85,7 +88,10 @@ impl TrainModel {
         let steps_per_epoch = fields.optional_count("steps_per_epoch", 1)?;
         let validation_steps = fields.optional_count("validation_steps", 1)?;
         let validation_split = fields.optional_number("validation_split", Range::BelowOne)?;
-        let verbose = fields.optional_count("verbose", 0)?.unwrap_or(0);
+        let verbose = fields.optional_count("verbose", 0)?;
+        if let Some(level) = verbose.filter(|level| *level > 2) {
+            return Err(fields.refuse("verbose", &Value::from(level), "0, 1 or 2").into());
+        }
         let callbacks = match fields.value("callbacks") {
             None => Vec::new(),
             Some(Value::Array(entries)) => callbacks(entries)?,

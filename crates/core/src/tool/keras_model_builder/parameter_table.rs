@@ -107,7 +107,7 @@ fn compile_and_fit(estimator: &Estimator, callbacks: Option<&Value>) -> Vec<(Str
             rows.push(("validation_split", json!(validation_split)));
         }
         rows.push(("seed", json!(random_seed)));
-        rows.push(("verbose", json!(verbose)));
+        rows.push(("verbose", json!(verbose.unwrap_or(0))));
         rows.push(("callbacks", callbacks.cloned().unwrap_or(Value::Null)));
     }
     rows.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
@@ -115,6 +115,10 @@ fn compile_and_fit(estimator: &Estimator, callbacks: Option<&Value>) -> Vec<(Str
 
 /// All optimisers' parameters under the names of the older form; those of the newer form only where they say something else than it
 /// would.
+#[expect(
+    clippy::too_many_lines,
+    reason = "the parameters of all optimisers side by side, a few lines each"
+)]
 fn optimizer_parameters(optimizer: &Optimizer) -> Vec<(&'static str, Value)> {
     let mut rows = vec![
         ("lr", json!(optimizer.learning_rate)),
@@ -198,6 +202,24 @@ fn optimizer_parameters(optimizer: &Optimizer) -> Vec<(&'static str, Value)> {
             schedule_decay = json!(s);
             fuzz = epsilon;
         }
+        Rule::Ftrl {
+            learning_rate_power,
+            initial_accumulator_value,
+            l1_regularization_strength,
+            l2_regularization_strength,
+            l2_shrinkage_regularization_strength,
+            beta,
+        } => rows.extend([
+            ("learning_rate_power", json!(learning_rate_power)),
+            ("initial_accumulator_value", json!(initial_accumulator_value)),
+            ("l1_regularization_strength", json!(l1_regularization_strength)),
+            ("l2_regularization_strength", json!(l2_regularization_strength)),
+            (
+                "l2_shrinkage_regularization_strength",
+                json!(l2_shrinkage_regularization_strength),
+            ),
+            ("beta", json!(beta)),
+        ]),
     }
     if fuzz.to_bits() != EPSILON.to_bits() {
         rows.push(("epsilon", json!(fuzz)));

@@ -150,12 +150,14 @@ fn the_newer_form_is_understood() {
         ],
         "verbose": 1
     });
+    mode["estimator_format"] = json!("h5mlm");
     let summary = job.run(&form).unwrap();
-    let (estimator, _) = job.estimator();
+    assert_eq!(job.outputs(), ["estimator.h5mlm"]);
+    let (estimator, _, _) = Estimator::unpack(&fs::read(job.path("out/estimator.h5mlm")).unwrap()).unwrap();
     let fit = estimator.fit.unwrap();
     assert_eq!(
         (fit.batch_size, fit.validation_split, fit.random_seed, fit.verbose),
-        (32, Some(0.1), Some(42), 1)
+        (32, Some(0.1), Some(42), Some(1))
     );
     assert_eq!(
         fit.callbacks.iter().map(Callback::name).collect::<Vec<_>>(),

@@ -7,10 +7,10 @@ use serde_json::Value;
 use super::form::{Form, InputOptions, Scheme, Scoring, SplitAlgos};
 use crate::galaxy::columns::split_names;
 use crate::galaxy::inputs::{self, OptionalNumber, TableInput};
-use crate::keras::estimator::{CompileParams, Estimator, FitParams, LearningType};
+use crate::keras::estimator::{CompileParams, Container, Estimator, FitParams, LearningType};
 use crate::keras::metric::Metric;
 use crate::keras::model::Model;
-use crate::train::score::{ResultColumn, Scorer, result_columns};
+use crate::train::score::{ResultColumn, Scorer, result_columns, result_columns_with_metrics};
 use crate::train::split::{self, DEFAULT_TEST_SIZE};
 use crate::{Error, Result};
 
@@ -18,6 +18,8 @@ use crate::{Error, Result};
 #[derive(Debug)]
 pub(super) struct Plan {
     pub estimator: Estimator,
+    /// The kind of file that the estimator came in, and goes out in.
+    pub container: Container,
     pub model: Model,
     pub compile: CompileParams,
     pub fit: FitParams,
@@ -27,6 +29,7 @@ pub(super) struct Plan {
     pub columns: Vec<ResultColumn>,
     pub save_estimator: bool,
     pub save_predictions: bool,
+    pub save_history: bool,
 }
 
 /// How the rows are held out.
@@ -75,7 +78,7 @@ impl Plan {
             }
         }
         let path = scheme.infile_estimator.required("infile_estimator")?;
-        let estimator = read_estimator(path)?;
+        let (estimator, container) = read_estimator(path)?;
         let (Some(compile), Some(fit)) = (estimator.compile.clone(), estimator.fit.clone()) else {
             return Err(Error::Input(format!(
                 "{}: this estimator was made in the mode 'prefitted' and is ready for Model Prediction; to train, create it in the \
@@ -84,7 +87,12 @@ impl Plan {
             )));
         };
         let model = Model::from_value(&estimator.model).map_err(|error| Error::from(error).in_file(path))?;
-        let columns = scoring(&scheme.metrics.scoring, estimator.learning_type, &compile.metrics)?;
+        let columns = scoring(
+            &scheme.metrics.scoring,
+            estimator.learning_type,
+            &compile.metrics,
+            container,
+        )?;
         Ok(Self {
             model,
             columns,
@@ -95,6 +103,8 @@ impl Plan {
             split: Split::new(scheme.test_split.split_algos)?,
             save_estimator: form.save.contains("save_estimator"),
             save_predictions: form.save.contains("save_prediction"),
+            save_history: form.save.contains("save_csvlogger"),
+            container,
             estimator,
         })
     }
@@ -145,11 +155,11 @@ fn not_yet(what: &str, instead: &str) -> Error {
     Error::Input(format!("{what} is not supported yet: choose {instead}"))
 }
 
-/// Reads an estimator archive.
-fn read_estimator(path: &Path) -> Result<Estimator> {
+/// Reads an estimator of either kind.
+fn read_estimator(path: &Path) -> Result<(Estimator, Container)> {
     let bytes = read_file(path)?;
-    let (estimator, _) = Estimator::from_zip(&bytes).map_err(|error| Error::from(error).in_file(path))?;
-    Ok(estimator)
+    let (estimator, _, container) = Estimator::unpack(&bytes).map_err(|error| Error::from(error).in_file(path))?;
+    Ok((estimator, container))
 }
 
 /// Reads a file whole.
@@ -161,7 +171,15 @@ pub(in crate::tool) fn read_file(path: &Path) -> Result<Vec<u8>> {
 }
 
 /// The columns of the result, after a check that they can be computed.
-fn scoring(form: &Scoring, learning_type: LearningType, metrics: &[Metric]) -> Result<Vec<ResultColumn>> {
+///
+/// The tools from 1.0.10 on, whose estimators are HDF5 files, add the loss and the metrics to the scores, and their default is the
+/// accuracy of a classifier and r2 of a regressor.
+fn scoring(
+    form: &Scoring,
+    learning_type: LearningType,
+    metrics: &[Metric],
+    container: Container,
+) -> Result<Vec<ResultColumn>> {
     let scorer = |name: &str| {
         inputs::from_value::<Scorer>(&Value::from(name)).map_err(|error| Error::Input(format!("scoring: {error}")))
     };
@@ -176,6 +194,10 @@ fn scoring(form: &Scoring, learning_type: LearningType, metrics: &[Metric]) -> R
         .map(|name| scorer(name))
         .collect::<Result<Vec<_>>>()?;
     let classifier = learning_type == LearningType::KerasGClassifier;
+    if container == Container::H5mlm {
+        let primary = primary.unwrap_or(if classifier { Scorer::Accuracy } else { Scorer::R2 });
+        return Ok(result_columns_with_metrics(primary, &secondary, metrics));
+    }
     if primary.is_none() && classifier && !metrics.iter().any(|metric| metric.name() == "acc") {
         return Err(Error::Input(
             "the default score of a classifier is the metric 'acc', which this model does not report: choose the metric acc when the \

@@ -10,7 +10,7 @@ mod report;
 mod scorer;
 
 pub use report::{ClassReport, Report, classification_report};
-pub use scorer::{ResultColumn, Scorer, result_columns};
+pub use scorer::{ResultColumn, Scored, Scorer, result_columns, result_columns_with_metrics};
 
 use classification::{Average, Measure};
 

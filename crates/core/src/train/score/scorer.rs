@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::{ScoreError, Task};
+use crate::keras::metric::Metric;
 
 /// A scorer, by its option value in the form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -179,12 +180,31 @@ impl fmt::Display for Task {
 }
 
 /// A column of the result table.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ResultColumn {
     /// The header.
-    pub header: &'static str,
-    /// The scorer; none for the estimator's own (`default`).
-    pub scorer: Option<Scorer>,
+    pub header: String,
+    /// Where its value comes from.
+    pub scored: Scored,
+}
+
+/// Where a value of the result comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scored {
+    /// The estimator's own score (`default`).
+    Default,
+    /// The loss or the metric of the column's name, as Keras's `evaluate` reports it.
+    Reported,
+    /// A scorer.
+    By(Scorer),
+}
+
+impl Scored {
+    /// Whether the loss and the metrics of the scored rows have to be known.
+    #[must_use]
+    pub fn needs_evaluation(self) -> bool {
+        !matches!(self, Self::By(_))
+    }
 }
 
 /// The columns of the result table: `score` if there is but one scorer, else the scorers' names in alphabetical order.
@@ -192,27 +212,48 @@ pub struct ResultColumn {
 /// `primary` is none for `default`.
 #[must_use]
 pub fn result_columns(primary: Option<Scorer>, secondary: &[Scorer]) -> Vec<ResultColumn> {
-    let Some(primary) = primary else {
-        return vec![ResultColumn {
-            header: "score",
-            scorer: None,
-        }];
+    let score = |scored| {
+        vec![ResultColumn {
+            header: "score".to_owned(),
+            scored,
+        }]
     };
+    let Some(primary) = primary else {
+        return score(Scored::Default);
+    };
+    match named(primary, secondary) {
+        scorers if scorers.len() == 1 => score(Scored::By(primary)),
+        scorers => scorers,
+    }
+}
+
+/// The columns of the result table of the tools from 1.0.10 on: the loss, the model's metrics and the scorers, in alphabetical order.
+#[must_use]
+pub fn result_columns_with_metrics(primary: Scorer, secondary: &[Scorer], metrics: &[Metric]) -> Vec<ResultColumn> {
+    let mut columns = named(primary, secondary);
+    for name in std::iter::once("loss").chain(metrics.iter().map(Metric::name)) {
+        if columns.iter().all(|column| column.header != name) {
+            columns.push(ResultColumn {
+                header: name.to_owned(),
+                scored: Scored::Reported,
+            });
+        }
+    }
+    columns.sort_by(|one, other| one.header.cmp(&other.header));
+    columns
+}
+
+/// A column for each scorer, in alphabetical order.
+fn named(primary: Scorer, secondary: &[Scorer]) -> Vec<ResultColumn> {
     let mut scorers = vec![primary];
     scorers.extend_from_slice(secondary);
     scorers.sort_by_key(|scorer| scorer.name());
     scorers.dedup();
-    match scorers[..] {
-        [only] => vec![ResultColumn {
-            header: "score",
-            scorer: Some(only),
-        }],
-        _ => scorers
-            .iter()
-            .map(|&scorer| ResultColumn {
-                header: scorer.name(),
-                scorer: Some(scorer),
-            })
-            .collect(),
-    }
+    scorers
+        .into_iter()
+        .map(|scorer| ResultColumn {
+            header: scorer.name().to_owned(),
+            scored: Scored::By(scorer),
+        })
+        .collect()
 }

@@ -4,6 +4,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::*;
+use crate::keras::metric::Metric;
 
 #[derive(Deserialize)]
 struct Case {
@@ -146,7 +147,7 @@ fn an_unknown_scorer_is_refused() {
 
 #[test]
 fn the_result_table_has_one_score_or_the_scorers_names() {
-    let headers = |primary, secondary: &[Scorer]| -> Vec<&str> {
+    let headers = |primary, secondary: &[Scorer]| -> Vec<String> {
         result_columns(primary, secondary)
             .into_iter()
             .map(|column| column.header)
@@ -158,6 +159,22 @@ fn the_result_table_has_one_score_or_the_scorers_names() {
     assert_eq!(
         headers(Some(Scorer::R2), &[Scorer::NegMeanAbsoluteError, Scorer::R2]),
         ["neg_mean_absolute_error", "r2"]
+    );
+}
+
+#[test]
+fn the_newer_result_table_adds_loss_and_metrics() {
+    let metrics = Metric::from_form(Some(&serde_json::json!(["mse", "acc"]))).unwrap();
+    let headers = |primary, secondary: &[Scorer]| -> Vec<String> {
+        result_columns_with_metrics(primary, secondary, &metrics)
+            .into_iter()
+            .map(|column| column.header)
+            .collect()
+    };
+    assert_eq!(headers(Scorer::Accuracy, &[]), ["acc", "accuracy", "loss", "mse"]);
+    assert_eq!(
+        headers(Scorer::R2, &[Scorer::NegMeanAbsoluteError]),
+        ["acc", "loss", "mse", "neg_mean_absolute_error", "r2"]
     );
 }
 
