@@ -4,6 +4,7 @@ mod bench;
 mod cargo;
 mod data;
 mod dist;
+mod galaxy;
 mod repository;
 mod test;
 mod test_data;
@@ -32,6 +33,8 @@ enum Task {
     Data(data::Args),
     /// Checks everything that can be checked without a Galaxy
     Test,
+    /// A real Galaxy on this machine: to look at, and to test the tools in
+    Galaxy(galaxy::Args),
     /// Measures whole tutorials, and compares them with Keras
     Bench(bench::Args),
     /// Makes the release archive: programs, wrappers, checksums
@@ -42,21 +45,23 @@ enum Task {
     TestData(test_data::Args),
 }
 
-fn run(task: &Task) -> Result<()> {
+fn run(task: &Task) -> Result<ExitCode> {
     match task {
-        Task::Tutorials(args) => tutorials::run(args),
-        Task::Data(args) => data::run(args),
-        Task::Test => test::run(),
-        Task::Bench(args) => bench::run(args),
-        Task::Dist(args) => dist::run(args),
-        Task::Wrappers(args) => wrappers::run(args),
-        Task::TestData(args) => test_data::run(args),
+        Task::Tutorials(args) => tutorials::run(args)?,
+        Task::Data(args) => data::run(args)?,
+        Task::Test => test::run()?,
+        Task::Galaxy(args) => return galaxy::run(args),
+        Task::Bench(args) => bench::run(args)?,
+        Task::Dist(args) => dist::run(args)?,
+        Task::Wrappers(args) => wrappers::run(args)?,
+        Task::TestData(args) => test_data::run(args)?,
     }
+    Ok(ExitCode::SUCCESS)
 }
 
 fn main() -> ExitCode {
     match run(&Cli::parse().command) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             eprintln!("error: {error:#}");
             ExitCode::FAILURE

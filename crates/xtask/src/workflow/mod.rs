@@ -18,4 +18,5 @@ mod xml;
 
 pub use job::JobReport;
 pub use measured::{Line, run_measured};
+pub use published::read as published_tools;
 pub use run::{Observer, Override, Runner};
