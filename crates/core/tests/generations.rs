@@ -88,7 +88,7 @@ impl Lab {
             }),
         );
         let mut printed = Vec::new();
-        keras_train_and_eval::run(&inputs, &dir, &mut printed).expect("training");
+        keras_train_and_eval::run(&inputs, &dir, None, &mut printed).expect("training");
         String::from_utf8(printed).expect("text")
     }
 

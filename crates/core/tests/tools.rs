@@ -132,7 +132,7 @@ impl Lab {
     fn train(&self, inputs: &Value) -> (Result<()>, String) {
         let (file, dir) = self.job("train", inputs);
         let mut report = Vec::new();
-        let result = keras_train_and_eval::run(&file, &dir, &mut report);
+        let result = keras_train_and_eval::run(&file, &dir, None, &mut report);
         (result, String::from_utf8(report).expect("text"))
     }
 
@@ -509,9 +509,28 @@ fn an_output_directory_that_cannot_be_written_to_fails_the_work() {
     lab.classifier();
     let (file, _) = lab.job("train", &lab.training());
     lab.write("blocked", "a file where a directory should be");
-    let error = keras_train_and_eval::run(&file, &lab.path("blocked"), &mut Vec::new()).expect_err("an error");
+    let error = keras_train_and_eval::run(&file, &lab.path("blocked"), None, &mut Vec::new()).expect_err("an error");
     assert_eq!(error.exit_code(), 1, "{error}");
     assert!(error.in_one_line().contains("result.tabular"), "{error}");
+}
+
+#[test]
+fn a_job_that_would_not_fit_its_memory_is_refused_with_the_estimate() {
+    let lab = Lab::new();
+    let wide = json!({"units": 50_000, "activation": "linear", "kwargs": "use_bias=False", "layer_type": "Dense"});
+    let mut layers = vec![wide];
+    layers.extend(vec![json!({"activation": "tanh", "layer_type": "Activation"}); 12]);
+    layers.push(json!({"units": 1, "activation": "sigmoid", "kwargs": "", "layer_type": "Dense"}));
+    lab.model(&json!(layers), "KerasGClassifier", "binary_crossentropy", 1);
+    let (file, dir) = lab.job("train", &lab.training());
+    let train = |granted| keras_train_and_eval::run(&file, &dir, granted, &mut Vec::new());
+    refused(
+        train(Some(60)),
+        &dir,
+        &["60 MB (GALAXY_MEMORY_MB)", "8 rows", "batch_size of 4 or less"],
+    );
+    refused(train(Some(17)), &dir, &["17 MB (GALAXY_MEMORY_MB)", "smaller model"]);
+    train(Some(4000)).expect("enough memory");
 }
 
 #[test]

@@ -26,7 +26,7 @@ fn run(inputs: &Path) -> Result<()> {
     }
     memory::keep_freed_memory();
     threads::init(resources.slots.get())?;
-    keras_train_and_eval::run(inputs, Path::new(""), &mut io::stdout().lock())
+    threads::on_pool(|| keras_train_and_eval::run(inputs, Path::new(""), resources.memory_mb, &mut io::stdout().lock()))
 }
 
 fn main() -> ExitCode {

@@ -26,7 +26,7 @@ fn run(inputs: &Path) -> Result<()> {
     }
     memory::keep_freed_memory();
     threads::init(resources.slots.get())?;
-    model_prediction::run(inputs, Path::new(""), &mut io::stdout().lock())
+    threads::on_pool(|| model_prediction::run(inputs, Path::new(""), &mut io::stdout().lock()))
 }
 
 fn main() -> ExitCode {

@@ -7,6 +7,7 @@ use burn::backend::{DispatchTensor, TensorMetadata};
 use rand_chacha::ChaCha8Rng;
 
 use super::random::{Seed, Stream};
+use super::weight::Weight;
 use crate::Result;
 
 /// Which steps of which rows hold data.
@@ -49,6 +50,11 @@ impl Flow {
     }
 }
 
+/// Bits of a stream's number for the pieces of a batch.
+const PIECE_BITS: u32 = 12;
+/// The most pieces that a batch may be cut into.
+pub const MOST_PIECES: usize = 1 << PIECE_BITS;
+
 /// One run of a network over one batch.
 #[derive(Debug)]
 pub struct Pass {
@@ -58,6 +64,8 @@ pub struct Pass {
     pub seed: Seed,
     /// The training step, counted over all epochs.
     pub step: u64,
+    /// Which piece of the step's batch it is, from 0.
+    pub piece: u64,
     /// Whether the gradient of the network's input is asked for, row by row.
     pub tracks_input: bool,
     /// New values of weights that the forward itself changes (moving averages): the weight's number and its values.
@@ -72,6 +80,7 @@ impl Pass {
             training: false,
             seed: Seed(0),
             step: 0,
+            piece: 0,
             tracks_input: false,
             updates: Vec::new(),
         }
@@ -84,6 +93,7 @@ impl Pass {
             training: true,
             seed,
             step,
+            piece: 0,
             tracks_input: false,
             updates: Vec::new(),
         }
@@ -92,9 +102,10 @@ impl Pass {
     /// The random numbers of one layer in this step, from the layer's own seed if it has one.
     #[must_use]
     pub fn random(&self, layer: usize, own_seed: Option<u64>) -> ChaCha8Rng {
-        own_seed
-            .map_or(self.seed, Seed)
-            .stream(Stream::Dropout { layer, step: self.step })
+        own_seed.map_or(self.seed, Seed).stream(Stream::Dropout {
+            layer,
+            step: self.step << PIECE_BITS | self.piece,
+        })
     }
 }
 
@@ -105,4 +116,16 @@ pub trait Layer: Debug + Send + Sync {
     /// # Errors
     /// When a kernel fails.
     fn forward(&self, inputs: &[Flow], weights: &[DispatchTensor], pass: &mut Pass) -> Result<Flow>;
+
+    /// Whether training may take a batch in pieces, because what the layer makes of a row hangs on that row alone and the layer gains
+    /// nothing from seeing many rows at once.
+    fn takes_pieces(&self) -> bool {
+        true
+    }
+
+    /// Bytes that a batch of `rows` rows needs at most beside the layer's input (one row of it has the shape `input`), its result and
+    /// their gradients: what the backward will look up.
+    fn working_bytes(&self, _rows: usize, _input: &[usize], _weights: &[&Weight], _training: bool) -> usize {
+        0
+    }
 }

@@ -35,4 +35,6 @@ pub mod operation;
 #[cfg(feature = "engine")]
 pub mod random;
 #[cfg(feature = "engine")]
+mod size;
+#[cfg(feature = "engine")]
 pub mod weight;

@@ -43,6 +43,8 @@ pub(super) struct Stage {
     pub weights: Vec<usize>,
     /// The penalty on what it puts out.
     pub activity: Option<Regularizer>,
+    /// The shape of one row of its result.
+    pub output: Vec<usize>,
 }
 
 /// A network ready to run.
@@ -64,7 +66,7 @@ pub struct Network {
 }
 
 /// What one training step found.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Trained {
     /// The batch's loss, penalties included.
     pub loss: f64,
@@ -190,6 +192,24 @@ impl Network {
     #[must_use]
     pub fn weights(&self) -> &[Weight] {
         &self.weights
+    }
+
+    /// The layers at work, in the order in which they are computed.
+    pub(super) fn stages(&self) -> &[Stage] {
+        &self.stages
+    }
+
+    /// The weights of a stage.
+    pub(super) fn weights_of(&self, stage: &Stage) -> Vec<&Weight> {
+        stage.weights.iter().map(|&weight| &self.weights[weight]).collect()
+    }
+
+    /// The shape of one row of a stage's first input.
+    pub(super) fn input_of(&self, stage: &Stage) -> &[usize] {
+        match stage.inputs.first() {
+            Some(Source::Stage(from)) => &self.stages[*from].output,
+            Some(Source::Input) | None => &self.input_shape,
+        }
     }
 
     /// All weights, to change their values.

@@ -39,6 +39,12 @@ pub fn init(threads: usize) -> Result<(), ThreadError> {
         .map_err(|source| ThreadError::Pool { threads, source })
 }
 
+/// Runs a whole job on one of the process's computing threads: a kernel then begins at once, with what the last one left in that
+/// thread's cache, instead of waking a thread and going to sleep.
+pub fn on_pool<R: Send>(job: impl FnOnce() -> R + Send) -> R {
+    rayon::scope(|_| job())
+}
+
 /// A pool of its own beside the process's: kernels called in `pool.install(|| ...)` run on its threads.
 ///
 /// # Errors
@@ -138,6 +144,8 @@ pub fn build_pair<T: Zero, U: Zero>(
 ///
 /// `groups` must follow from shapes alone, as it decides the order of summation: [`reduction_groups`] chooses it.
 pub fn sum_groups(len: usize, groups: usize, cost: usize, work: impl Fn(usize, &mut [f32]) + Sync) -> Vec<f32> {
+    /// Values whose partial results are added by one thread.
+    const SUM_CHUNK: usize = 2048;
     if len == 0 {
         return Vec::new();
     }
@@ -147,22 +155,33 @@ pub fn sum_groups(len: usize, groups: usize, cost: usize, work: impl Fn(usize, &
         }
     });
     let (sum, rest) = partials.split_at_mut(len);
-    for partial in rest.chunks_exact(len) {
-        for (total, value) in sum.iter_mut().zip(partial) {
-            *total += value;
+    let add = |(chunk, sum): (usize, &mut [f32])| {
+        for partial in rest.chunks_exact(len) {
+            for (total, value) in sum.iter_mut().zip(&partial[chunk * SUM_CHUNK..]) {
+                *total += value;
+            }
         }
+    };
+    if rest.len() < WORTH_WAKING_THREADS / 4 {
+        sum.chunks_mut(SUM_CHUNK).enumerate().for_each(add);
+    } else {
+        sum.par_chunks_mut(SUM_CHUNK).enumerate().for_each(add);
     }
     partials.truncate(len);
     partials
 }
 
 /// Into how many groups a reduction over `rows` rows with a result of `len` values is cut: enough to feed many threads, few enough
-/// that the partial results stay below 16 MB together.
+/// that the partial results stay below 16 MB together and are small beside what is summed.
 #[must_use]
 pub fn reduction_groups(rows: usize, len: usize) -> usize {
     const MOST_GROUPS: usize = 32;
     const MOST_VALUES: usize = 4 << 20;
-    (MOST_VALUES / len.max(1)).clamp(1, MOST_GROUPS).min(rows.max(1))
+    /// A group sums at least so many rows, as it has a result to zero and to add.
+    const FEWEST_ROWS: usize = 4;
+    (MOST_VALUES / len.max(1))
+        .clamp(1, MOST_GROUPS)
+        .min(rows.div_ceil(FEWEST_ROWS).max(1))
 }
 
 /// The rows of group `group` of `groups`, as even as can be.

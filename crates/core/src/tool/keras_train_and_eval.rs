@@ -1,6 +1,7 @@
 //! Deep learning training and evaluation: trains the model of an estimator on a table, holding rows out to validate and score it.
 
 mod form;
+mod memory;
 mod plan;
 mod targets;
 
@@ -22,7 +23,7 @@ use crate::nn::network::Network;
 use crate::nn::random::{Seed, Stream};
 use crate::train::fit::{self, EpochLog, FitPlan};
 use crate::train::samples::Samples;
-use crate::train::score::{Judged, Scored};
+use crate::train::score::{Judged, ResultColumn, Scored};
 use crate::train::split::{self, Strategy};
 use crate::{Error, Result};
 use form::Form;
@@ -41,11 +42,13 @@ pub const PREDICTIONS: &str = "y_preds.tabular";
 /// Loss and metrics of each epoch.
 pub const HISTORY: &str = "history.tabular";
 
-/// Trains as the inputs JSON says, reporting on `report` as it goes, and writes the outputs into `dir`.
+/// Trains as the inputs JSON says, reporting on `report` as it goes, and writes the outputs into `dir`. `memory_mb` is what Galaxy
+/// grants the job, if it says.
 ///
 /// # Errors
-/// The form, a file or how they fit together is at fault; training fails; or an output cannot be written. No output appears then.
-pub fn run(inputs: &Path, dir: &Path, report: &mut dyn Write) -> Result<()> {
+/// The form, a file or how they fit together is at fault; the memory would not suffice; training fails; or an output cannot be
+/// written. No output appears then.
+pub fn run(inputs: &Path, dir: &Path, memory_mb: Option<u64>, report: &mut dyn Write) -> Result<()> {
     let plan = Plan::new(inputs::read::<Form>(inputs)?)?;
     let mut clock = Clock::start();
     let x = table::read_matrix(&plan.x.path, plan.x.header, &plan.x.columns)?;
@@ -60,6 +63,8 @@ pub fn run(inputs: &Path, dir: &Path, report: &mut dyn Write) -> Result<()> {
     prediction::check_ids(&network, &x, &plan.x)?;
     let split = held_out(&plan, &truth, seed)?;
     let samples = samples(&plan, x, &mut truth, &network)?;
+    let fit_plan = fit_plan(&plan, seed)?;
+    memory::check(&network, &samples, split.train.len(), fit_plan.batch_size, memory_mb)?;
     say(
         report,
         &format!(
@@ -82,7 +87,6 @@ pub fn run(inputs: &Path, dir: &Path, report: &mut dyn Write) -> Result<()> {
         .callbacks
         .iter()
         .any(|callback| matches!(callback, Callback::ReduceLROnPlateau(_)));
-    let fit_plan = fit_plan(&plan, seed)?;
     let mut failed = None;
     let history = fit::fit(
         &mut network,
@@ -167,11 +171,11 @@ fn outputs(
         outputs.write(plan.container.file_name(), |file| file.write_all(&packed))?;
         outputs.write(WEIGHTS, |file| file.write_all(&weights))?;
     }
-    if plan.save_predictions {
+    if let Some(predictions) = scores.predictions.as_ref().filter(|_| plan.save_predictions) {
         outputs.write(TRUE_VALUES, |file| write_truth(file, truth, held_out))?;
         let classifier = plan.estimator.learning_type == LearningType::KerasGClassifier;
         outputs.write(PREDICTIONS, |file| {
-            prediction::write_held_out(file, &scores.predictions, classifier)
+            prediction::write_held_out(file, predictions, classifier)
         })?;
     }
     Ok(outputs)
@@ -389,7 +393,8 @@ fn write_history(file: &mut dyn Write, history: &History) -> std::io::Result<()>
 /// The result's columns with their values, and the predictions they are about.
 struct Scores {
     table: Vec<(String, String)>,
-    predictions: Predictions,
+    /// What the model puts out for the rows held out, where a scorer or an output asks for it.
+    predictions: Option<Predictions>,
 }
 
 fn scores(
@@ -400,7 +405,10 @@ fn scores(
     rows: &[usize],
     truth: &Truth,
 ) -> Result<Scores> {
-    let predictions = Predictions::of_rows(network, &samples.x, samples.row, rows)?;
+    let by_scorer = |column: &ResultColumn| matches!(column.scored, Scored::By(_));
+    let predictions = (plan.save_predictions || plan.columns.iter().any(by_scorer))
+        .then(|| Predictions::of_rows(network, &samples.x, samples.row, rows))
+        .transpose()?;
     let judged = if plan.columns.iter().any(|column| column.scored.needs_evaluation()) {
         fit::judge(network, fit_plan, samples, rows)?
     } else {
@@ -420,6 +428,9 @@ fn scores(
             Scored::Default => judged("acc")?,
             Scored::Reported => judged(&column.header)?,
             Scored::By(scorer) => {
+                let predictions = predictions
+                    .as_ref()
+                    .ok_or_else(|| Error::Internal("the rows held out were not predicted".into()))?;
                 let width = predictions.width;
                 let truth_values = samples.truth(rows);
                 match truth {

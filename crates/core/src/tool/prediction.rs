@@ -12,6 +12,8 @@ use crate::{Error, Result};
 
 /// Rows that are run through a network at once: enough to keep it busy, few enough that memory does not grow with the table.
 const BATCH: usize = 512;
+/// What these may take; of wide networks fewer rows are run at once.
+const BATCH_BYTES: usize = 256 << 20;
 
 /// The outputs of a network for some rows.
 #[derive(Debug)]
@@ -33,7 +35,8 @@ impl Predictions {
             Some(_) => recurrent::rows_by_padding(&samples::gather(x, row, rows), row),
             None => (0..rows.len()).collect(),
         };
-        for places in order.chunks(BATCH) {
+        let at_once = network.rows_within(BATCH_BYTES, network.piece_rows(BATCH, false));
+        for places in order.chunks(at_once) {
             let picked: Vec<usize> = places.iter().map(|&place| rows[place]).collect();
             let predicted = network.predict(samples::gather(x, row, &picked))?;
             for (&place, outputs) in places.iter().zip(predicted.chunks_exact(width.max(1))) {

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::batch;
 use super::metrics::RunningMetric;
 use super::optimizer::Updater;
 use super::samples::Samples;
@@ -9,7 +10,6 @@ use crate::keras::callback::{Callback, Callbacks};
 use crate::keras::loss::Loss;
 use crate::keras::metric::Metric;
 use crate::keras::optimizer::Optimizer;
-use crate::nn::layer::Pass;
 use crate::nn::network::Network;
 use crate::nn::random::{self, Seed, Stream};
 use crate::nn::weight;
@@ -100,12 +100,10 @@ pub fn fit(
         let batches = order
             .chunks(plan.batch_size)
             .take(plan.steps_per_epoch.unwrap_or(usize::MAX));
-        for (batch, rows) in batches.enumerate() {
-            let (x, truth) = samples.gather(rows);
-            let mut pass = Pass::training(plan.seed, step);
-            let trained = network.gradients(x, truth, plan.loss, &mut pass)?;
+        for (number, rows) in batches.enumerate() {
+            let trained = batch::gradients(network, samples, rows, plan.loss, plan.seed, step)?;
             if !trained.loss.is_finite() {
-                let place = not_finite(network, samples, rows, epoch, batch)?;
+                let place = not_finite(network, samples, rows, epoch, number)?;
                 if callbacks.batch_end(trained.loss) {
                     history.stopped = Some(place);
                     return Ok(history);
@@ -180,9 +178,11 @@ fn evaluate(network: &Network, plan: &FitPlan, samples: &Samples, rows: &[usize]
         .chunks(plan.batch_size)
         .take(plan.validation_steps.unwrap_or(usize::MAX))
     {
-        let (x, truth) = samples.gather(rows);
-        let (loss, predicted) = network.evaluate(x, &truth, plan.loss)?;
-        metrics.add(loss + penalty, &truth, &predicted);
+        for rows in rows.chunks(network.piece_rows(rows.len(), false)) {
+            let (x, truth) = samples.gather(rows);
+            let (loss, predicted) = network.evaluate(x, &truth, plan.loss)?;
+            metrics.add(loss + penalty, &truth, &predicted);
+        }
     }
     Ok(())
 }

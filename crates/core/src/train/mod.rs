@@ -10,6 +10,8 @@
 )]
 
 #[cfg(feature = "engine")]
+mod batch;
+#[cfg(feature = "engine")]
 pub mod fit;
 pub mod labels;
 pub mod metrics;

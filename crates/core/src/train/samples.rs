@@ -1,5 +1,7 @@
 //! Rows to learn from or to judge by.
 
+use crate::nn::threads;
+
 /// Inputs and what they should become, row by row.
 #[derive(Clone, Debug)]
 pub struct Samples {
@@ -27,12 +29,18 @@ impl Samples {
     }
 }
 
-/// Rows of `width` values, picked by number.
+/// Rows of `width` values, picked by number. Rows lie far apart in memory, so that fetching them is shared among the threads.
 #[must_use]
 pub fn gather(values: &[f32], width: usize, rows: &[usize]) -> Vec<f32> {
-    let mut picked = Vec::with_capacity(rows.len() * width);
-    for &row in rows {
-        picked.extend_from_slice(&values[row * width..(row + 1) * width]);
-    }
-    picked
+    /// Values that a thread fetches at once.
+    const CHUNK: usize = 1 << 14;
+    let at_once = (CHUNK / width.max(1)).max(1);
+    let len = rows.len() * width;
+    // To fetch a value costs as much as some multiply-adds.
+    threads::build(len, at_once * width, 4 * len, |chunk, picked| {
+        let rows = &rows[chunk * at_once..];
+        for (picked, &row) in picked.chunks_exact_mut(width.max(1)).zip(rows) {
+            picked.copy_from_slice(&values[row * width..(row + 1) * width]);
+        }
+    })
 }

@@ -28,6 +28,17 @@ impl MaxPooling {
         Self::new(pool, channels, true)
     }
 
+    /// The places of each window's cells, if all windows have exactly four: the usual 2x2.
+    pub fn quads(&self) -> Option<Vec<[usize; 4]>> {
+        let windows = self.starts.windows(2).map(|at| &self.cells[at[0]..at[1]]);
+        windows
+            .map(|cells| match cells {
+                [(0.0, a), (1.0, b), (2.0, c), (3.0, d)] => Some([*a, *b, *c, *d]),
+                _ => None,
+            })
+            .collect()
+    }
+
     #[expect(clippy::cast_possible_truncation, reason = "windows have up to 256 cells")]
     fn new(pool: &Window, channels: usize, relu: bool) -> Self {
         let (mut cells, mut starts) = (Vec::new(), vec![0]);
@@ -117,6 +128,23 @@ impl Pool<'_> {
             }
         }
     }
+}
+
+/// The largest of a window's values behind relu and its cell, or zero and [`CLOSED`]: of vectors in registers.
+#[inline(always)]
+pub fn winner_behind_relu<S: Simd, const CELLS: usize>(s: S, cells: [S::Vector; CELLS]) -> (S::Vector, S::Vector) {
+    // Plain loops over arrays, which stay in registers; iterators over arrays do not.
+    let (zero, closed) = (s.splat(0.0), s.splat(f32::from(CLOSED)));
+    let mut best = zero;
+    for cell in cells {
+        best = s.max(best, cell);
+    }
+    let mut winner = closed;
+    for number in 0..CELLS {
+        let number = CELLS - 1 - number;
+        winner = s.select(s.equal(cells[number], best), s.splat(number as f32), winner);
+    }
+    (best, s.select(s.equal(best, zero), closed, winner))
 }
 
 /// One pooling window: `cells` are its cells' numbers and values.

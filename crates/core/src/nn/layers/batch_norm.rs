@@ -93,6 +93,11 @@ pub(super) struct BatchNorm {
 }
 
 impl Layer for BatchNorm {
+    fn takes_pieces(&self) -> bool {
+        // It looks at the whole batch.
+        false
+    }
+
     fn forward(&self, inputs: &[Flow], weights: &[DispatchTensor], pass: &mut Pass) -> Result<Flow> {
         let trained = usize::from(self.has_gamma) + usize::from(self.has_beta);
         let moving = [

@@ -35,6 +35,11 @@ pub(super) struct ConvLstm {
 }
 
 impl Layer for ConvLstm {
+    fn takes_pieces(&self) -> bool {
+        // A stateful layer goes on with the rows' states.
+        self.kept.is_none()
+    }
+
     fn forward(&self, inputs: &[Flow], weights: &[DispatchTensor], pass: &mut Pass) -> Result<Flow> {
         let batch = inputs[0].shape()[0];
         let mut x = inputs[0].tensor.clone();

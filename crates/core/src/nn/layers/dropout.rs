@@ -72,6 +72,11 @@ pub(super) struct Dropout {
 }
 
 impl Layer for Dropout {
+    fn takes_pieces(&self) -> bool {
+        // The same may have to be dropped in all rows.
+        self.noise_shape.is_none()
+    }
+
     fn forward(&self, inputs: &[Flow], _: &[DispatchTensor], pass: &mut Pass) -> Result<Flow> {
         let input = inputs[0].clone();
         if !pass.training || self.rate == 0.0 {

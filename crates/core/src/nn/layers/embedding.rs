@@ -56,6 +56,11 @@ impl Embedding {
 }
 
 impl Layer for Embedding {
+    fn takes_pieces(&self) -> bool {
+        // Each piece would go through all embeddings.
+        false
+    }
+
     fn forward(&self, inputs: &[Flow], weights: &[DispatchTensor], _: &mut Pass) -> Result<Flow> {
         let mask = self.mask(&inputs[0])?;
         let tensors = vec![inputs[0].tensor.clone(), weights[0].clone()];

@@ -11,6 +11,7 @@ use crate::keras::layers::LayerKind;
 use crate::nn::kernels::recurrent::{self, Call, Cell, Input, Needs, OutputGradients, States, Weights};
 use crate::nn::layer::{Flow, Layer, Mask, Pass};
 use crate::nn::operation::{self, Gradients, Kernel, Output, Saved, View};
+use crate::nn::weight::Weight;
 use crate::{Error, Result};
 
 /// The states between two batches of a stateful layer: `[batch, units]` each.
@@ -126,6 +127,11 @@ impl Recurrent {
 }
 
 impl Layer for Recurrent {
+    fn takes_pieces(&self) -> bool {
+        // Rows share steps and ids, and a stateful layer goes on with the rows' states.
+        false
+    }
+
     fn forward(&self, inputs: &[Flow], weights: &[DispatchTensor], pass: &mut Pass) -> Result<Flow> {
         let batch = inputs[0].shape()[0];
         let gates = if self.factors_a_gate {
@@ -161,6 +167,15 @@ impl Layer for Recurrent {
             tensor: operation::apply(Arc::new(kernel), tensors)?,
             mask: mask.filter(|_| self.layer.return_sequences),
         })
+    }
+
+    fn working_bytes(&self, rows: usize, input: &[usize], weights: &[&Weight], training: bool) -> usize {
+        let steps = input.first().copied().unwrap_or(1);
+        let embeddings = self
+            .embedding
+            .as_ref()
+            .and_then(|_| weights.first()?.shape.first().copied());
+        recurrent::working_bytes(&self.layer, rows, steps, embeddings, training)
     }
 }
 

@@ -61,6 +61,7 @@ impl ConvBlock {
         conv.check_kernel(kernel);
         let plan = Plan::new(conv, kernel, bias);
         let pooling = MaxPooling::behind_relu(&self.pool, conv.filters);
+        let quads = pooling.quads();
         let chunk_rows = conv.chunk_rows(rows);
         let (len, chunk_len) = (rows * output_len, chunk_rows * output_len);
         let (y, winners) = threads::build_pair(
@@ -70,8 +71,13 @@ impl ConvBlock {
             |chunk, y, winners| {
                 let x = &x[chunk * chunk_rows * input_len..][..y.len() / output_len * input_len];
                 let outputs = y.chunks_exact_mut(output_len).zip(winners.chunks_exact_mut(output_len));
-                match (&plan, self.bands()) {
-                    (Plan::Direct(prepared), true) => {
+                match (&plan, &quads, self.bands()) {
+                    (Plan::Direct(prepared), Some(quads), _) => {
+                        for (x, (y, winners)) in x.chunks_exact(input_len).zip(outputs) {
+                            prepared.with_fields(x, 1, |laid| prepared.pooled(&laid, quads, y, winners));
+                        }
+                    }
+                    (Plan::Direct(prepared), None, true) => {
                         for (x, (y, winners)) in x.chunks_exact(input_len).zip(outputs) {
                             self.forward_in_bands(prepared, &pooling, x, y, winners);
                         }

@@ -9,6 +9,7 @@ use std::ops::Range;
 use super::ConvGeometry;
 use super::field::Field;
 use super::tile::{Block, blocks, product, store};
+use crate::nn::kernels::max_pool::winner_behind_relu;
 use crate::nn::kernels::simd::{Isa, Simd, Work, run};
 use crate::nn::threads::{Aligned, with_scratch};
 
@@ -132,6 +133,25 @@ impl Prepared {
             },
         );
     }
+
+    /// The outputs behind relu and max-pooling, `[pooling windows, filters]`, with the winning cells: of pooling windows with four cells
+    /// each, whose convolution windows `quads` lists. What is pooled never leaves the registers.
+    pub fn pooled(&self, laid: &Laid, quads: &[[usize; 4]], y: &mut [f32], winners: &mut [u8]) {
+        assert!(y.len() == quads.len() * self.filters && winners.len() == y.len());
+        let reach = self.field.runs.last().map_or(0, |run| run.offset + run.len);
+        let inside = |window: &usize| laid.offsets[*window] + reach <= laid.fields.len();
+        assert!(quads.iter().flatten().all(inside), "windows lie in their field");
+        run(
+            self.isa,
+            Pooled {
+                prepared: self,
+                laid,
+                quads,
+                y,
+                winners,
+            },
+        );
+    }
 }
 
 /// Windows over padded rows.
@@ -217,6 +237,83 @@ impl Forward<'_> {
             for (p, sums) in sums.iter().enumerate().take(offsets.len()) {
                 let y = self.y.as_mut_ptr().add((window + p) * filters + block.first);
                 store(s, y, filters - block.first, sums);
+            }
+        }
+    }
+}
+
+/// [`Prepared::pooled`], its checks done.
+struct Pooled<'a> {
+    prepared: &'a Prepared,
+    laid: &'a Laid<'a>,
+    quads: &'a [[usize; 4]],
+    y: &'a mut [f32],
+    winners: &'a mut [u8],
+}
+
+impl Work for Pooled<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(mut self, s: S) {
+        for block in &self.prepared.blocks {
+            match block.vectors {
+                4 => self.block::<S, 4>(s, *block),
+                2 => self.block::<S, 2>(s, *block),
+                _ => self.block::<S, 1>(s, *block),
+            }
+        }
+    }
+}
+
+impl Pooled<'_> {
+    /// One block of filters of all pooling windows.
+    #[inline(always)]
+    fn block<S: Simd, const V: usize>(&mut self, s: S, block: Block) {
+        let Prepared {
+            field,
+            filters,
+            kernel,
+            bias,
+            ..
+        } = self.prepared;
+        let Laid { fields, offsets, live } = *self.laid;
+        for (window, quad) in self.quads.iter().enumerate() {
+            let [a, b, c, d] = *quad;
+            let places = [offsets[a], offsets[b], offsets[c], offsets[d]];
+            // SAFETY: `pooled` has checked that every window lies in `fields` and that `y` and `winners` have `filters` values for each
+            // pooling window; `kernel` and `bias` hold `V` whole vectors for each value of the patch from the block's place on.
+            unsafe {
+                let mut sums = [[s.splat(0.0); V]; 4];
+                for v in 0..V {
+                    let bias = s.load(bias.as_ptr().add(block.bias_at + v * S::LANES));
+                    for sums in &mut sums {
+                        sums[v] = bias;
+                    }
+                }
+                if live.is_empty() || places.iter().any(|place| live[*place]) {
+                    let mut from = [fields.as_ptr(); 4];
+                    for (from, place) in from.iter_mut().zip(places) {
+                        *from = from.add(place);
+                    }
+                    product(s, &from, &field.runs, kernel.as_ptr().add(block.kernel_at), &mut sums);
+                }
+                for v in 0..V {
+                    let filter = block.first + v * S::LANES;
+                    let left = filters.saturating_sub(filter);
+                    let [a, b, c, d] = &sums;
+                    let (best, winner) = winner_behind_relu(s, [a[v], b[v], c[v], d[v]]);
+                    let at = window * filters + filter;
+                    if left >= S::LANES {
+                        s.store(self.y.as_mut_ptr().add(at), best);
+                        s.store_bytes(self.winners.as_mut_ptr().add(at), winner);
+                    } else if left > 0 {
+                        let mut bytes = [0; 16];
+                        s.store_first(self.y.as_mut_ptr().add(at), left, best);
+                        s.store_bytes(bytes.as_mut_ptr(), winner);
+                        self.winners[at..at + left].copy_from_slice(&bytes[..left]);
+                    }
+                }
             }
         }
     }

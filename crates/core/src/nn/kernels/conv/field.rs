@@ -111,6 +111,10 @@ impl Field {
 
     /// Copies rows of a batch into fields, with zeros around; no more than a copy if the field is the input.
     pub fn fill(&self, x: &[f32], fields: &mut [f32]) {
+        if self.is_input() {
+            fields.copy_from_slice(x);
+            return;
+        }
         let inputs = x.chunks_exact(self.window.input_cells() * self.channels);
         for (x, field) in inputs.zip(fields.chunks_exact_mut(self.len())) {
             field.fill(0.0);

@@ -12,6 +12,8 @@
 //! pictures are too short for that (nine values); there vectors run over filters, each lane masked to the cell that its filter's
 //! maximum came from, and windows over nothing but zeros are left out.
 
+use std::cell::RefCell;
+
 use super::ConvGeometry;
 use super::field::{Field, Run};
 use super::tile::{load_up_to, store};
@@ -46,6 +48,22 @@ pub struct Sparse {
 struct Slope {
     at: u32,
     value: f32,
+}
+
+/// Lends `work` a thread's own lists: `slopes` with whatever was left in them, and `counts` zeros.
+fn with_lists<R>(slopes: usize, counts: usize, work: impl FnOnce(&mut [Slope], &mut [usize]) -> R) -> R {
+    thread_local! {
+        static LISTS: RefCell<(Vec<Slope>, Vec<usize>)> = const { RefCell::new((Vec::new(), Vec::new())) };
+    }
+    let (mut of_slopes, mut of_counts) = LISTS.take();
+    if of_slopes.len() < slopes {
+        of_slopes.resize(slopes, Slope::default());
+    }
+    of_counts.clear();
+    of_counts.resize(counts, 0);
+    let result = work(&mut of_slopes[..slopes], &mut of_counts);
+    LISTS.set((of_slopes, of_counts));
+    result
 }
 
 /// A place in a field or kernel, which holds fewer values than 2^32.
@@ -126,15 +144,18 @@ impl Sparse {
         assert_eq!(kernel.len(), self.taps.len() * self.filters);
         with_scratch(self.field.len(), |field| {
             field.fill(0.0);
-            run(
-                self.isa,
-                Input {
+            let lists = self.pooled * (self.cells + 1);
+            with_lists(lists * self.filters, lists, |slopes, counts| {
+                let work = Input {
                     plan: self,
                     kernel,
                     pooled,
+                    slopes,
+                    counts,
                     dx: field,
-                },
-            );
+                };
+                run(self.isa, work);
+            });
             self.field.crop(field, dx);
         });
     }
@@ -153,34 +174,31 @@ impl Sparse {
     /// [`Self::parameters`] filter by filter.
     fn long_patches(&self, field: &[f32], pooled: Pooled, dk: &mut [f32], db: &mut [f32]) {
         // All non-zeros of a filter side by side; a closed one is written and then overwritten by the next.
-        let mut slopes = vec![Slope::default(); self.filters * self.pooled];
-        let mut counts = vec![0; self.filters];
-        let windows = pooled
-            .dy
-            .chunks_exact(self.filters)
-            .zip(pooled.winners.chunks_exact(self.filters));
-        for (places, (dy, winners)) in self.places.chunks_exact(self.cells).zip(windows) {
-            let lists = slopes.chunks_exact_mut(self.pooled).zip(&mut counts);
-            for ((value, winner), (list, count)) in dy.iter().zip(winners).zip(lists) {
-                let open = *winner != CLOSED && *value != 0.0;
-                let at = short(places[if open { usize::from(*winner) } else { 0 }]);
-                list[*count] = Slope { at, value: *value };
-                *count += usize::from(open);
+        with_lists(self.filters * self.pooled, self.filters, |slopes, counts| {
+            for filter in 0..self.filters {
+                let list = &mut slopes[filter * self.pooled..][..self.pooled];
+                let values = pooled.dy[filter..].iter().step_by(self.filters);
+                let winners = pooled.winners[filter..].iter().step_by(self.filters);
+                let (mut count, mut sum) = (0, 0.0);
+                for ((value, winner), places) in values.zip(winners).zip(self.places.chunks_exact(self.cells)) {
+                    let open = *winner != CLOSED && *value != 0.0;
+                    let at = short(places[usize::from(*winner).min(self.cells - 1)]);
+                    list[count] = Slope { at, value: *value };
+                    count += usize::from(open);
+                    sum += if open { *value } else { 0.0 };
+                }
+                counts[filter] = count;
+                db[filter] += sum;
             }
-        }
-        for ((list, count), sum) in slopes.chunks_exact(self.pooled).zip(&counts).zip(db) {
-            *sum += list[..*count].iter().map(|slope| slope.value).sum::<f32>();
-        }
-        run(
-            self.isa,
-            LongPatches {
+            let work = LongPatches {
                 plan: self,
                 field,
-                slopes: &slopes,
-                counts: &counts,
+                slopes,
+                counts,
                 dk,
-            },
-        );
+            };
+            run(self.isa, work);
+        });
     }
 
     /// [`Self::parameters`] for vectors of filters.
@@ -343,6 +361,10 @@ struct Input<'a> {
     plan: &'a Sparse,
     kernel: &'a [f32],
     pooled: Pooled<'a>,
+    /// Room for the non-zeros of each cell of each window.
+    slopes: &'a mut [Slope],
+    /// How many each cell has: zeros.
+    counts: &'a mut [usize],
     dx: &'a mut [f32],
 }
 
@@ -351,13 +373,10 @@ impl Work for Input<'_> {
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let Sparse {
-            filters, cells, pooled, ..
-        } = *self.plan;
+        let Sparse { filters, cells, .. } = *self.plan;
         let patch_len = self.plan.taps.len();
         // For each cell of each window a list of its filters; one more takes what is closed.
-        let mut slopes = vec![Slope::default(); pooled * (cells + 1) * filters];
-        let mut counts = vec![0; pooled * (cells + 1)];
+        let Self { slopes, counts, .. } = self;
         let windows = self
             .pooled
             .dy
@@ -416,24 +435,25 @@ impl Work for ShortPatches<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn run<S: Simd>(self, s: S) {
+    fn run<S: Simd>(mut self, s: S) {
         let Sparse { filters, cells, .. } = *self.plan;
         let live = self.live_windows();
         let mut filter = 0;
+        while filter < filters {
+            if filters - filter >= 4 * S::LANES {
+                self.bias::<S, 4>(s, filter);
+                filter += 4 * S::LANES;
+            } else {
+                self.bias::<S, 1>(s, filter);
+                filter += S::LANES;
+            }
+        }
+        filter = 0;
         while filter < filters {
             let left = filters - filter;
             // SAFETY: `dy` and `winners` have `stride` values, whole vectors, for each window; windows and taps lie in the field, whose
             // length was checked; `dk` and `db` have `left` values from `filter` on.
             unsafe {
-                let mut sum = s.splat(0.0);
-                for window in 0..self.plan.pooled {
-                    let (slope, winner) = self.load(s, window, filter);
-                    let closed = s.equal(winner, s.splat(f32::from(CLOSED)));
-                    sum = s.add(sum, s.select(closed, s.splat(0.0), slope));
-                }
-                let db = self.db.as_mut_ptr().add(filter);
-                store(s, db, left, &[s.add(load_up_to(s, db, left), sum)]);
-
                 for (block, taps) in self.plan.taps.chunks(TAPS).enumerate() {
                     // The last block repeats its last tap, which is not stored again.
                     let mut from = [self.field.as_ptr(); TAPS];
@@ -466,6 +486,27 @@ impl Work for ShortPatches<'_> {
 }
 
 impl ShortPatches<'_> {
+    /// Gradients of the bias for `V` vectors of filters: memory is walked through in its order, before the taps jump about in it.
+    #[inline(always)]
+    fn bias<S: Simd, const V: usize>(&mut self, s: S, filter: usize) {
+        let mut sums = [s.splat(0.0); V];
+        // SAFETY: `dy` and `winners` have whole vectors for each window; only filters that exist are written.
+        unsafe {
+            for window in 0..self.plan.pooled {
+                for (v, sum) in sums.iter_mut().enumerate() {
+                    let (slope, winner) = self.load(s, window, filter + v * S::LANES);
+                    let closed = s.equal(winner, s.splat(f32::from(CLOSED)));
+                    *sum = s.add(*sum, s.select(closed, s.splat(0.0), slope));
+                }
+            }
+            for (v, sum) in sums.iter().enumerate() {
+                let filter = filter + v * S::LANES;
+                let (db, left) = (self.db.as_mut_ptr().add(filter), self.plan.filters - filter);
+                store(s, db, left, &[s.add(load_up_to(s, db, left), *sum)]);
+            }
+        }
+    }
+
     /// The gradients and winners of a window, for a vector of filters.
     ///
     /// # Safety

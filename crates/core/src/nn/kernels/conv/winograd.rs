@@ -116,7 +116,7 @@ impl Winograd {
     /// `y = patches(x) kernel + bias` for the rows in `x`.
     pub fn forward(&self, x: &[f32], y: &mut [f32]) {
         /// Values of transformed tiles that stay in a core's cache beside the kernel.
-        const CACHED: usize = 160 << 10;
+        const CACHED: usize = 96 << 10;
         let rows = y.len() / (self.output[0] * self.output[1] * self.filters);
         let lanes = self.isa.lanes();
         let (inputs, outputs) = (
@@ -125,8 +125,9 @@ impl Winograd {
         );
         let total = rows * self.tiles[0] * self.tiles[1];
         let at_once = (CACHED / (PLACES * (inputs + outputs))).clamp(12, 96).min(total);
-        let mut with_fields = |fields: &[f32]| {
-            assert_eq!(fields.len(), rows * self.field.len());
+        // Tiles overlap, so that each value is read more than twice: from a copy that begins at a cache line even where nothing is padded.
+        with_scratch(rows * self.field.len(), |fields| {
+            self.field.fill(x, fields);
             with_scratch(PLACES * at_once * (inputs + outputs), |scratch| {
                 let (transformed, products) = scratch.split_at_mut(PLACES * at_once * inputs);
                 for first in (0..total).step_by(at_once) {
@@ -144,13 +145,6 @@ impl Winograd {
                     );
                 }
             });
-        };
-        if self.field.is_input() {
-            return with_fields(x);
-        }
-        with_scratch(rows * self.field.len(), |fields| {
-            self.field.fill(x, fields);
-            with_fields(fields);
         });
     }
 

@@ -159,6 +159,7 @@ pub(in crate::nn) fn build(model: &Model, input_shape: &[usize]) -> Result<Built
             inputs,
             weights,
             activity: elementwise::activity(&places[end].layer.kind),
+            output: places[end].output.clone(),
         });
     }
     Ok(Built {
