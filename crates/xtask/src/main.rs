@@ -2,6 +2,7 @@
 
 mod bench;
 mod cargo;
+mod conformance;
 mod data;
 mod dist;
 mod galaxy;
@@ -39,6 +40,8 @@ enum Task {
     Bench(bench::Args),
     /// Makes the release archive: programs, wrappers, checksums
     Dist(dist::Args),
+    /// Holds models, losses, optimizers, metrics and callbacks to Keras 2.15
+    Conformance(conformance::Args),
     /// Writes the part of the wrappers' form that follows from the catalogue of layers
     Wrappers(wrappers::Args),
     /// Makes the small data that tests and a first look need
@@ -53,6 +56,7 @@ fn run(task: &Task) -> Result<ExitCode> {
         Task::Galaxy(args) => return galaxy::run(args),
         Task::Bench(args) => bench::run(args)?,
         Task::Dist(args) => dist::run(args)?,
+        Task::Conformance(args) => conformance::run(args)?,
         Task::Wrappers(args) => wrappers::run(args)?,
         Task::TestData(args) => test_data::run(args)?,
     }

@@ -10,7 +10,7 @@ use crate::repository;
 use crate::workflow::{Line, run_measured};
 
 /// Both of Burn's CPU backends: the tests pass on each.
-const BACKENDS: &str = "galaxy-burn-core/ndarray,galaxy-burn-core/flex";
+pub const BACKENDS: &str = "galaxy-burn-core/ndarray,galaxy-burn-core/flex";
 
 struct Check {
     name: &'static str,

@@ -57,6 +57,11 @@ const NAMES: [(&str, MetricKind); 14] = [
 ];
 
 impl Metric {
+    /// Every name that is understood.
+    pub fn names() -> impl Iterator<Item = &'static str> {
+        NAMES.iter().map(|(name, _)| *name)
+    }
+
     /// The metric of this name.
     ///
     /// # Errors

@@ -187,8 +187,9 @@ fn evaluate(network: &Network, plan: &FitPlan, samples: &Samples, rows: &[usize]
     Ok(())
 }
 
-/// One optimiser step, then constraints, then what the forward itself changes.
-fn apply(
+/// One optimiser step, then constraints, then what the forward itself changes: the gradients and updates of
+/// [`Network::gradients`].
+pub fn apply(
     network: &mut Network,
     updater: &mut Updater,
     mut gradients: Vec<Option<Vec<f32>>>,
