@@ -61,14 +61,23 @@ impl Published {
              <installed_changeset_revision>{revision}</installed_changeset_revision>\n      <id>{guid}</id>\n      \
              <version>{version}</version>\n    </tool>\n",
             file = self.staged().display(),
-            revision = version.replace('.', ""),
+            revision = self.revision(),
         )
     }
 
-    /// Where [`stage`] puts it, below its place.
+    /// What stands for the revision of the repository that would hold it.
+    fn revision(&self) -> String {
+        self.version.replace('.', "")
+    }
+
+    /// Where [`stage`] puts it, below its place: where Galaxy would have cloned its repository. Elsewhere Galaxy does not load it.
     fn staged(&self) -> PathBuf {
-        let file = self.wrapper.file_name().unwrap_or_default();
-        Path::new(&self.repository).join(&self.version).join(file)
+        Path::new(&self.shed)
+            .join("repos")
+            .join(&self.owner)
+            .join(&self.repository)
+            .join(self.revision())
+            .join(self.wrapper.file_name().unwrap_or_default())
     }
 }
 
@@ -121,6 +130,21 @@ mod tests {
             let id = toolbox::id_of(&wrapper);
             assert!(guids.iter().any(|guid| guid.contains(&format!("/{id}/{id}/"))), "{id}");
         }
+    }
+
+    #[test]
+    fn a_tool_lies_where_galaxy_would_have_cloned_its_repository() {
+        let tool = Published::new(PathBuf::from("x/a.xml"), "shed.org/repos/owner/repo/a/1.0.2").unwrap();
+        assert_eq!(tool.staged(), Path::new("shed.org/repos/owner/repo/102/a.xml"));
+        let entry = tool.conf_entry();
+        assert!(
+            entry.contains("file=\"shed.org/repos/owner/repo/102/a.xml\""),
+            "{entry}"
+        );
+        assert!(
+            entry.contains("<installed_changeset_revision>102</installed_changeset_revision>"),
+            "{entry}"
+        );
     }
 
     #[test]

@@ -5,7 +5,6 @@
 //
 // task.json: {"url", "chromium", "modules" (where playwright-core is), "out" (directory),
 //   "pages": [{"path", "history" (id, or null), "picture"}], "form": {"history", "input_shape", "layers": [{field: text}], "picture"}}
-// The last line of the output is the id of the dataset that the filled-in form made.
 import { createRequire } from "node:module";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -96,6 +95,7 @@ for (const { path, history, picture: name } of task.pages) {
 await open("/?tool_id=keras_model_config", task.form.history);
 await settled();
 await fillInLayers(task.form);
+await settled();
 await picture(task.form.picture);
 await run();
 await settled();
