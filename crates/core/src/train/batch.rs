@@ -14,7 +14,7 @@ use crate::nn::random::Seed;
 ///
 /// # Errors
 /// When the engine fails.
-pub(super) fn gradients(
+pub fn gradients(
     network: &Network,
     samples: &Samples,
     rows: &[usize],

@@ -10,7 +10,7 @@
 )]
 
 #[cfg(feature = "engine")]
-mod batch;
+pub mod batch;
 #[cfg(feature = "engine")]
 pub mod fit;
 pub mod labels;

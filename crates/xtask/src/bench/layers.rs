@@ -1,4 +1,4 @@
-//! `cargo xtask bench --layers`: training steps of small models, a kind of layer each, here and in Keras.
+//! `cargo xtask bench --layers` and `--shapes`: training steps of small models, here and in Keras.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -14,25 +14,81 @@ use crate::{cargo, repository};
 /// Milliseconds a step by the model's name, in the order of the table.
 type Milliseconds = Map<String, Value>;
 
-/// Runs both in turn and prints the table.
-pub fn run(peers: &[PathBuf], rounds: u64) -> Result<()> {
-    let ours = build()?;
+/// Runs the models of `file` here and there in turn and prints the table.
+pub fn run(file: &str, peers: &[PathBuf], rounds: u64) -> Result<()> {
+    let ours = build(&[])?;
     let script = repository::root().join("crates/core/benches/layers_in_keras.py");
     let mut columns: Vec<(String, Vec<Milliseconds>)> = vec![("galaxy-burn".to_owned(), Vec::new())];
-    columns.extend(peers.iter().map(|peer| (peer.display().to_string(), Vec::new())));
+    for peer in peers {
+        columns.push((version(peer)?, Vec::new()));
+    }
     for round in 1..=rounds {
         eprintln!("round {round} of {rounds}");
-        columns[0].1.push(printed(&mut Command::new(&ours))?);
+        columns[0].1.push(printed(
+            Command::new(&ours)
+                .arg(file)
+                .env("GALAXY_SLOTS", repository::slots().to_string()),
+        )?);
         for (peer, column) in peers.iter().zip(&mut columns[1..]) {
-            column.1.push(printed(Command::new(peer).arg(&script))?);
+            column.1.push(printed(Command::new(peer).arg(&script).arg(file))?);
         }
     }
     println!("\n{}", table(&columns));
     Ok(())
 }
 
+/// Runs the models of `file` in all the ways in which ours can compute, and prints the table.
+pub fn run_ways(file: &str, rounds: u64) -> Result<()> {
+    const WAYS: [(&str, &str, &str); 4] = [
+        ("ndarray, AVX-512", "ndarray", "avx512"),
+        ("flex, AVX-512", "flex", "avx512"),
+        ("ndarray, AVX2", "ndarray", "avx2"),
+        ("ndarray, SSE2", "ndarray", "portable"),
+    ];
+    let ours = build(&["--features", "flex"])?;
+    let mut columns: Vec<(String, Vec<Milliseconds>)> =
+        WAYS.iter().map(|(name, ..)| ((*name).to_owned(), Vec::new())).collect();
+    for round in 1..=rounds {
+        eprintln!("round {round} of {rounds}");
+        for ((_, backend, instructions), column) in WAYS.iter().zip(&mut columns) {
+            let mut command = ours_on(&ours, file);
+            command
+                .env("BENCH_BACKEND", backend)
+                .env("BENCH_INSTRUCTIONS", instructions);
+            column.1.push(printed(&mut command)?);
+        }
+    }
+    println!("\n{}", table(&columns));
+    Ok(())
+}
+
+fn ours_on(program: &Path, file: &str) -> Command {
+    let mut command = Command::new(program);
+    command.arg(file).env("GALAXY_SLOTS", repository::slots().to_string());
+    command
+}
+
+/// `Keras 2.15.0`.
+fn version(python: &Path) -> Result<String> {
+    let mut command = Command::new(python);
+    command.args(["-c", "import keras; print('Keras', keras.__version__)"]);
+    let output = command
+        .output()
+        .with_context(|| format!("cannot start {}", python.display()))?;
+    let printed = String::from_utf8_lossy(&output.stdout);
+    let line = printed.lines().last().map(str::to_owned);
+    line.filter(|line| line.starts_with("Keras")).with_context(|| {
+        let errors = String::from_utf8_lossy(&output.stderr);
+        format!(
+            "{} has no Keras: {}",
+            python.display(),
+            errors.lines().last().unwrap_or_default()
+        )
+    })
+}
+
 /// Builds the example that times ours.
-fn build() -> Result<PathBuf> {
+fn build(options: &[&str]) -> Result<PathBuf> {
     let mut command = cargo::cargo();
     command.args([
         "build",
@@ -42,9 +98,12 @@ fn build() -> Result<PathBuf> {
         "--example",
         "layer_speed",
     ]);
+    // Other features are other builds of Burn: in a directory of their own they leave the usual build alone.
+    let directory = repository::target().join(if options.is_empty() { "" } else { "bench/ways" });
+    command.args(options).arg("--target-dir").arg(&directory);
     let status = command.status().context("cannot start cargo")?;
     ensure!(status.success(), "the example does not build ({status})");
-    Ok(repository::target().join("release/examples/layer_speed"))
+    Ok(directory.join("release/examples/layer_speed"))
 }
 
 /// The JSON line that a program prints.
@@ -72,7 +131,7 @@ fn table(columns: &[(String, Vec<Milliseconds>)]) -> String {
         let _ = write!(text, " | {who}");
     }
     for (who, _) in peers {
-        let _ = write!(text, " | times the time of {who}");
+        let _ = write!(text, " | against {who}");
     }
     let _ = writeln!(text, " |\n|---{}|", "|---".repeat(columns.len() + peers.len()));
     let of = |rounds: &[Milliseconds], name: &str| -> Vec<f64> {
@@ -85,8 +144,8 @@ fn table(columns: &[(String, Vec<Milliseconds>)]) -> String {
         }
         for (_, rounds) in peers {
             let pairs = of(ours, name).into_iter().zip(of(rounds, name));
-            let ratios: Vec<f64> = pairs.map(|(ours, peer)| ours / peer).collect();
-            let _ = write!(text, " | {:.2}", median(&ratios));
+            let ratios: Vec<f64> = pairs.map(|(ours, peer)| peer / ours).collect();
+            let _ = write!(text, " | {:.1} x", median(&ratios));
         }
         text.push_str(" |\n");
     }
@@ -110,9 +169,9 @@ mod tests {
             ("Keras".to_owned(), rounds([4.0, 8.0, 8.0])),
         ];
         let expected = "\
-| training step, ms | ours | Keras | times the time of Keras |
+| training step, ms | ours | Keras | against Keras |
 |---|---|---|---|
-| Conv1D | 2.00 | 8.00 | 0.25 |
+| Conv1D | 2.00 | 8.00 | 4.0 x |
 ";
         assert_eq!(table(&columns), expected);
     }

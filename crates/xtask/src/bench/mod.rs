@@ -5,8 +5,10 @@
 
 mod figures;
 mod layers;
+mod machine;
 mod ours;
 mod peer;
+mod venv;
 
 use std::path::PathBuf;
 
@@ -19,8 +21,10 @@ use figures::Figures;
 
 /// Arguments of the command.
 #[derive(Debug, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "switches of a command line")]
 pub struct Args {
-    /// Python with Keras, pandas and scikit-learn; may be given several times (Keras 2, Keras 3)
+    /// Python with Keras, pandas and scikit-learn; may be given several times. Without any, Keras 2 and Keras 3 are installed under
+    /// target/bench
     #[arg(long = "peer", value_name = "PYTHON")]
     peers: Vec<PathBuf>,
     /// The same tutorials in Keras: prints one JSON line
@@ -32,6 +36,15 @@ pub struct Args {
     /// Small models, a kind of layer each, instead of the tutorials
     #[arg(long)]
     layers: bool,
+    /// Models of many shapes that no tutorial has, instead of the tutorials
+    #[arg(long, conflicts_with = "layers")]
+    shapes: bool,
+    /// With --layers or --shapes: ours alone, on both of Burn's backends and with each instruction set
+    #[arg(long)]
+    ways: bool,
+    /// Measure ours alone
+    #[arg(long, conflicts_with = "peers")]
+    alone: bool,
     /// Only this tutorial: intro, rnn or cnn
     #[arg(long, value_name = "NAME")]
     only: Option<String>,
@@ -48,8 +61,19 @@ pub struct Args {
 
 /// Runs the command.
 pub fn run(args: &Args) -> Result<()> {
-    if args.layers {
-        return layers::run(&args.peers, args.rounds);
+    let file = if args.shapes { "shapes.json" } else { "layers.json" };
+    if args.ways {
+        println!("{}\n", machine::description());
+        return layers::run_ways(file, args.rounds);
+    }
+    let peers = match (args.alone, args.peers.is_empty()) {
+        (true, _) => Vec::new(),
+        (false, true) => venv::peers()?,
+        (false, false) => args.peers.clone(),
+    };
+    println!("{}\n", machine::description());
+    if args.layers || args.shapes {
+        return layers::run(file, &peers, args.rounds);
     }
     let tutorials = catalogue::chosen(args.only.as_deref())?;
     let data = args
@@ -70,13 +94,13 @@ pub fn run(args: &Args) -> Result<()> {
     for tutorial in tutorials {
         let mut measured: Vec<(String, Vec<Figures>)> = Vec::new();
         for round in 1..=args.rounds {
-            for (number, python) in args.peers.iter().enumerate() {
+            for (number, python) in peers.iter().enumerate() {
                 let figures = peer::measure(python, &script, tutorial, &data, args.epochs)
                     .with_context(|| format!("peer {} on {}", python.display(), tutorial.name))?;
                 record(&mut measured, number, figures, tutorial, round);
             }
             let figures = ours::measure(&runner, tutorial, &data, &out.join(tutorial.name), args.epochs)?;
-            record(&mut measured, args.peers.len(), figures, tutorial, round);
+            record(&mut measured, peers.len(), figures, tutorial, round);
         }
         tables.push(figures::markdown(tutorial.name, &measured));
     }
