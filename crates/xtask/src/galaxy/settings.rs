@@ -44,13 +44,14 @@ fn put(path: &Path, text: &str) -> Result<()> {
 /// `galaxy.yml`. JSON is YAML too, and spares us its rules of quoting.
 ///
 /// Uploads and metadata run as Celery tasks, in a worker that has Galaxy imported once; else each job would import it anew, which
-/// takes longer than the job itself.
+/// takes longer than the job itself. The worker shares the database with the server: on a busy machine one waits for
+/// the other longer than the 5 s after which SQLite gives up by itself.
 fn galaxy(home: &Path, programs: &Path) -> String {
     let at = |name: &str| home.join(name).to_string_lossy().into_owned();
     let settings = serde_json::json!({
         "galaxy": {
             "data_dir": at("data"),
-            "database_connection": format!("sqlite:///{}?isolation_level=IMMEDIATE", at("data/universe.sqlite")),
+            "database_connection": format!("sqlite:///{}?isolation_level=IMMEDIATE&timeout=60", at("data/universe.sqlite")),
             "tool_config_file": format!("{},{}", at("tool_conf.xml"), at("published_tool_conf.xml")),
             "tool_data_table_config_path": at("tool_data_table_conf.xml"),
             "brand": "galaxy-burn",
@@ -65,7 +66,7 @@ fn galaxy(home: &Path, programs: &Path) -> String {
             "dependency_resolvers": [],
             "enable_celery_tasks": true,
             "metadata_strategy": "directory_celery",
-            "amqp_internal_connection": format!("sqlalchemy+sqlite:///{}?isolation_level=IMMEDIATE", at("data/control.sqlite")),
+            "amqp_internal_connection": format!("sqlalchemy+sqlite:///{}?isolation_level=IMMEDIATE&timeout=60", at("data/control.sqlite")),
             "calculate_dataset_hash": "never",
             "job_handler_monitor_sleep": 0.2,
             "job_runner_monitor_sleep": 0.2,
