@@ -45,7 +45,7 @@ fn put(path: &Path, text: &str) -> Result<()> {
 ///
 /// Uploads and metadata run as Celery tasks, in a worker that has Galaxy imported once; else each job would import it anew, which
 /// takes longer than the job itself. The worker shares the database with the server: on a busy machine one waits for
-/// the other longer than the 5 s after which SQLite gives up by itself.
+/// the other longer than the 5 s after which `SQLite` gives up by itself.
 fn galaxy(home: &Path, programs: &Path) -> String {
     let at = |name: &str| home.join(name).to_string_lossy().into_owned();
     let settings = serde_json::json!({
