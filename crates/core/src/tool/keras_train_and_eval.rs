@@ -2,6 +2,7 @@
 
 mod form;
 mod memory;
+mod parts;
 mod plan;
 mod targets;
 
@@ -20,15 +21,15 @@ use crate::keras::literal::float_repr;
 use crate::keras::weights;
 use crate::nn::device;
 use crate::nn::network::Network;
-use crate::nn::random::{Seed, Stream};
+use crate::nn::random::Seed;
 use crate::train::fit::{self, EpochLog, FitPlan};
 use crate::train::samples::Samples;
 use crate::train::score::{Judged, ResultColumn, Scored};
-use crate::train::split::{self, Strategy};
 use crate::{Error, Result};
 use form::Form;
+use parts::Parts;
+use plan::Plan;
 pub(super) use plan::read_file;
-use plan::{Plan, SplitKind};
 use targets::Truth;
 
 /// The file in the working directory that becomes the result: the scores of the rows held out.
@@ -61,18 +62,11 @@ pub fn run(inputs: &Path, dir: &Path, memory_mb: Option<u64>, report: &mut dyn W
     say(report, &seed_note(seed, plan.fit.random_seed.is_some()))?;
     let mut network = Network::new(&plan.model, &[x.columns], seed, &device::default()?)?;
     prediction::check_ids(&network, &x, &plan.x)?;
-    let split = held_out(&plan, &truth, seed)?;
+    let parts = Parts::new(&plan, &truth, seed)?;
     let samples = samples(&plan, x, &mut truth, &network)?;
     let fit_plan = fit_plan(&plan, seed)?;
-    memory::check(&network, &samples, split.train.len(), fit_plan.batch_size, memory_mb)?;
-    say(
-        report,
-        &format!(
-            "training on {} rows, validating on {} rows held out",
-            split.train.len(),
-            split.test.len()
-        ),
-    )?;
+    memory::check(&network, &samples, parts.train.len(), fit_plan.batch_size, memory_mb)?;
+    say(report, &parts.described())?;
     if let Some(share) = plan.fit.validation_split {
         say(
             report,
@@ -92,8 +86,8 @@ pub fn run(inputs: &Path, dir: &Path, memory_mb: Option<u64>, report: &mut dyn W
         &mut network,
         &fit_plan,
         &samples,
-        &split.train,
-        Some(&split.test),
+        &parts.train,
+        Some(&parts.validation),
         |log| {
             if tells_epochs && let Err(error) = say(report, &epoch_line(log, fit_plan.epochs)) {
                 failed.get_or_insert(error);
@@ -106,7 +100,7 @@ pub fn run(inputs: &Path, dir: &Path, memory_mb: Option<u64>, report: &mut dyn W
     }
     clock.lap("fit");
 
-    let scores = scores(&plan, &network, &fit_plan, &samples, &split.test, &truth)?;
+    let scores = scores(&plan, &network, &fit_plan, &samples, &parts.test, &truth)?;
     clock.lap("evaluate");
 
     let (names, values): (Vec<_>, Vec<_>) = scores.table.iter().cloned().unzip();
@@ -115,7 +109,7 @@ pub fn run(inputs: &Path, dir: &Path, memory_mb: Option<u64>, report: &mut dyn W
         &plan,
         &network,
         &truth,
-        &split.test,
+        &parts.test,
         &scores,
         Fitted {
             classes: truth.classes().cloned(),
@@ -135,7 +129,7 @@ pub fn run(inputs: &Path, dir: &Path, memory_mb: Option<u64>, report: &mut dyn W
         .collect();
     say(
         report,
-        &format!("result on {} rows held out: {}", split.test.len(), line.join(", ")),
+        &format!("result on {} rows held out: {}", parts.test.len(), line.join(", ")),
     )
 }
 
@@ -256,60 +250,6 @@ fn seed_note(seed: Seed, asked: bool) -> String {
             seed.0
         )
     }
-}
-
-/// The rows to train on and those held out.
-fn held_out(plan: &Plan, truth: &Truth, seed: Seed) -> Result<split::Split> {
-    let rows = truth.rows();
-    let state = plan.split.seed.unwrap_or_else(|| seed.derived(Stream::Split));
-    let strategy = match &plan.split.kind {
-        SplitKind::Ordered => Strategy::Ordered,
-        SplitKind::Simple => Strategy::Simple { seed: state },
-        SplitKind::Stratified => {
-            let classes = match truth {
-                Truth::Classes { indices, .. } => indices.clone(),
-                Truth::MultiLabel { values, columns, .. } => split::strata(values, *columns),
-                Truth::Values { matrix } => split::strata(&matrix.values, matrix.columns),
-            };
-            let result = split::split(
-                rows,
-                plan.split.test_size,
-                Strategy::Stratified {
-                    classes: &classes,
-                    seed: state,
-                },
-            );
-            let name = |class: usize| {
-                truth
-                    .classes()
-                    .map_or_else(|| class.to_string(), |classes| classes.name(class))
-            };
-            return result.map_err(|error| error.naming(name).into());
-        }
-        SplitKind::Groups { table, names } => {
-            let cells = table::read_cells(&table.path, table.header, &table.columns)?;
-            if cells.columns != 1 {
-                return Err(Error::Input(format!(
-                    "{}: groups are read from one column, but {} are chosen",
-                    table.path.display(),
-                    cells.columns
-                )));
-            }
-            let strategy = if names.is_empty() {
-                Strategy::Groups {
-                    groups: &cells.values,
-                    seed: state,
-                }
-            } else {
-                Strategy::NamedGroups {
-                    groups: &cells.values,
-                    names,
-                }
-            };
-            return Ok(split::split(rows, plan.split.test_size, strategy)?);
-        }
-    };
-    Ok(split::split(rows, plan.split.test_size, strategy)?)
 }
 
 /// The tables as the network wants them.

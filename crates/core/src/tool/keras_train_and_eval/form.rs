@@ -18,7 +18,7 @@ pub(super) struct Form {
 #[serde(rename = "selected_exp_scheme", rename_all = "snake_case")]
 pub(super) enum Scheme {
     TrainVal(Box<TrainVal>),
-    TrainValTest,
+    TrainValTest(Box<TrainVal>),
 }
 
 #[derive(Debug, Deserialize)]
@@ -28,8 +28,47 @@ pub(super) struct TrainVal {
     #[serde(default)]
     pub hyperparams_swapping: HyperparamsSwapping,
     pub test_split: TestSplit,
+    /// Only of the scheme with three parts.
+    #[serde(default)]
+    pub val_split: Option<ValSplit>,
     #[serde(default)]
     pub metrics: Metrics,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct ValSplit {
+    pub split_algos: ValSplitAlgos,
+}
+
+/// As [`SplitAlgos`], but groups are those of the test holdout.
+#[derive(Debug, Deserialize)]
+#[serde(rename = "shuffle", rename_all = "snake_case")]
+pub(super) enum ValSplitAlgos {
+    #[serde(rename = "None")]
+    None {
+        #[serde(default)]
+        test_size: OptionalNumber,
+    },
+    Simple {
+        #[serde(default)]
+        test_size: OptionalNumber,
+        #[serde(default)]
+        random_state: OptionalInteger,
+    },
+    Stratified {
+        #[serde(default)]
+        test_size: OptionalNumber,
+        #[serde(default)]
+        random_state: OptionalInteger,
+    },
+    Group {
+        #[serde(default)]
+        test_size: OptionalNumber,
+        #[serde(default)]
+        random_state: OptionalInteger,
+        #[serde(default)]
+        group_names: Text,
+    },
 }
 
 #[derive(Debug, Default, Deserialize)]

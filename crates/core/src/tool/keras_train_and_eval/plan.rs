@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::form::{Form, InputOptions, Scheme, Scoring, SplitAlgos};
+use super::form::{Form, InputOptions, Scheme, Scoring, SplitAlgos, ValSplitAlgos};
 use crate::galaxy::columns::split_names;
 use crate::galaxy::inputs::{self, OptionalNumber, TableInput};
 use crate::keras::estimator::{CompileParams, Container, Estimator, FitParams, LearningType};
@@ -25,7 +25,10 @@ pub(super) struct Plan {
     pub fit: FitParams,
     pub x: TableInput,
     pub y: TableInput,
+    /// What is held out to be scored.
     pub split: Split,
+    /// What is held out of the rest for validation, if that is not done on what is scored.
+    pub validation_split: Option<Split>,
     pub columns: Vec<ResultColumn>,
     pub save_estimator: bool,
     pub save_predictions: bool,
@@ -46,18 +49,28 @@ pub(super) enum SplitKind {
     Ordered,
     Simple,
     Stratified,
-    Groups { table: TableInput, names: Vec<String> },
+    Groups {
+        table: TableInput,
+        names: Vec<String>,
+    },
+    /// The groups that the test holdout has.
+    SameGroups {
+        names: Vec<String>,
+    },
 }
 
 impl Plan {
     pub(super) fn new(form: Form) -> Result<Self> {
-        let scheme = match form.experiment_schemes {
-            Scheme::TrainVal(scheme) => scheme,
-            Scheme::TrainValTest => {
-                return Err(not_yet(
-                    "the scheme 'Train, validate and test' (train_val_test)",
-                    "Train and Validate",
-                ));
+        let (scheme, validation_split) = match form.experiment_schemes {
+            Scheme::TrainVal(scheme) => (*scheme, None),
+            Scheme::TrainValTest(mut scheme) => {
+                let split = scheme.val_split.take().ok_or_else(|| {
+                    Error::Input(
+                        "val_split is missing: the scheme train_val_test needs to know what to hold out for validation"
+                            .into(),
+                    )
+                })?;
+                (*scheme, Some(Split::of_the_rest(split.split_algos)?))
             }
         };
         let tabular = match form.input_options {
@@ -101,6 +114,7 @@ impl Plan {
             x: tabular.features.table()?,
             y: tabular.targets.table()?,
             split: Split::new(scheme.test_split.split_algos)?,
+            validation_split,
             save_estimator: form.save.contains("save_estimator"),
             save_predictions: form.save.contains("save_prediction"),
             save_history: form.save.contains("save_csvlogger"),
@@ -111,29 +125,49 @@ impl Plan {
 }
 
 impl Split {
-    fn new(form: SplitAlgos) -> Result<Self> {
-        let given = |size: OptionalNumber| {
-            size.0.ok_or_else(|| {
-                Error::Input("test_size is empty: give the share of rows to hold out, such as 0.2".into())
-            })
-        };
-        let seeded = |test_size, kind, state: Option<i64>| {
-            Ok(Self {
-                test_size,
-                kind,
-                seed: state.map(split::seed).transpose()?,
-            })
-        };
+    fn seeded(test_size: f64, kind: SplitKind, state: Option<i64>) -> Result<Self> {
+        Ok(Self {
+            test_size,
+            kind,
+            seed: state.map(split::seed).transpose()?,
+        })
+    }
+
+    /// The holdout for validation.
+    fn of_the_rest(form: ValSplitAlgos) -> Result<Self> {
         match form {
-            SplitAlgos::None { test_size } => seeded(given(test_size)?, SplitKind::Ordered, None),
+            ValSplitAlgos::None { test_size } => Self::seeded(given(test_size)?, SplitKind::Ordered, None),
+            ValSplitAlgos::Simple {
+                test_size,
+                random_state,
+            } => Self::seeded(given(test_size)?, SplitKind::Simple, random_state.0),
+            ValSplitAlgos::Stratified {
+                test_size,
+                random_state,
+            } => Self::seeded(given(test_size)?, SplitKind::Stratified, random_state.0),
+            ValSplitAlgos::Group {
+                test_size,
+                random_state,
+                group_names,
+            } => {
+                let names = group_names.given().map(split_names).unwrap_or_default();
+                let size = test_size.0.unwrap_or(DEFAULT_TEST_SIZE);
+                Self::seeded(size, SplitKind::SameGroups { names }, random_state.0)
+            }
+        }
+    }
+
+    fn new(form: SplitAlgos) -> Result<Self> {
+        match form {
+            SplitAlgos::None { test_size } => Self::seeded(given(test_size)?, SplitKind::Ordered, None),
             SplitAlgos::Simple {
                 test_size,
                 random_state,
-            } => seeded(given(test_size)?, SplitKind::Simple, random_state.0),
+            } => Self::seeded(given(test_size)?, SplitKind::Simple, random_state.0),
             SplitAlgos::Stratified {
                 test_size,
                 random_state,
-            } => seeded(given(test_size)?, SplitKind::Stratified, random_state.0),
+            } => Self::seeded(given(test_size)?, SplitKind::Stratified, random_state.0),
             SplitAlgos::Group {
                 test_size,
                 random_state,
@@ -145,10 +179,16 @@ impl Split {
                     table: groups_selector.table()?,
                     names,
                 };
-                seeded(test_size.0.unwrap_or(DEFAULT_TEST_SIZE), kind, random_state.0)
+                Self::seeded(test_size.0.unwrap_or(DEFAULT_TEST_SIZE), kind, random_state.0)
             }
         }
     }
+}
+
+/// The share to hold out, which the form must give.
+fn given(size: OptionalNumber) -> Result<f64> {
+    size.0
+        .ok_or_else(|| Error::Input("test_size is empty: give the share of rows to hold out, such as 0.2".into()))
 }
 
 fn not_yet(what: &str, instead: &str) -> Error {
