@@ -91,7 +91,7 @@ pub fn backward_kernel(geometry: &TransposedGeometry, x: &[f32], dy: &[f32]) -> 
 /// When `dy` is not whole rows of `geometry`.
 #[must_use]
 pub fn backward_bias(geometry: &TransposedGeometry, dy: &[f32]) -> Vec<f32> {
-    super::dense::sum_rows(dy, geometry.back.channels)
+    super::bias::sum_cells(dy, geometry.back.channels)
 }
 
 #[cfg(test)]

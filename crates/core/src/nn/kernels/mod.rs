@@ -8,6 +8,7 @@
 pub mod activation;
 pub mod axes;
 pub mod batch_norm;
+pub mod bias;
 pub mod conv;
 pub mod conv_lstm;
 pub mod conv_transpose;

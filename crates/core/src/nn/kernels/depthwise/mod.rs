@@ -14,7 +14,7 @@ mod tests;
 
 use self::field::Field;
 use self::lines::{Forward, InputGradient, KernelGradient, Periodic};
-use super::dense::sum_rows;
+use super::bias::sum_cells;
 use super::simd::{Isa, run};
 use super::window::{Padding, Window, WindowError};
 use crate::nn::threads;
@@ -231,5 +231,5 @@ pub fn backward_kernel(geometry: &DepthwiseGeometry, x: &[f32], dy: &[f32]) -> V
 #[must_use]
 pub fn backward_bias(geometry: &DepthwiseGeometry, dy: &[f32]) -> Vec<f32> {
     let _ = DepthwiseGeometry::rows(dy, geometry.output_len());
-    sum_rows(dy, geometry.filters())
+    sum_cells(dy, geometry.filters())
 }

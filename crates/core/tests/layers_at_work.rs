@@ -1,0 +1,168 @@
+//! What layers do that single predictions do not show: randomness in training, states between batches, graphs that cannot be trained.
+#![cfg(feature = "engine")]
+
+use galaxy_burn_core::keras::layers::{AutoNames, Layer};
+use galaxy_burn_core::keras::loss::Loss;
+use galaxy_burn_core::keras::model::{Model, ModelClass, Node};
+use galaxy_burn_core::nn::layer::Pass;
+use galaxy_burn_core::nn::network::Network;
+use galaxy_burn_core::nn::random::Seed;
+use galaxy_burn_core::nn::{device, threads};
+use serde_json::{Value, json};
+
+fn layer(class_name: &str, config: &Value) -> Layer {
+    let config = config.as_object().expect("a config");
+    Layer::from_config(class_name, config, &mut AutoNames::default()).expect("a layer")
+}
+
+fn chain(layers: Vec<Layer>, input: &[usize]) -> Network {
+    let model = Model::sequential("sequential_1", layers).expect("a model");
+    Network::new(&model, input, Seed(3), &device::default().expect("a backend")).expect("a network")
+}
+
+/// What a layer puts out in the training step `step`, for ones.
+fn in_training(class_name: &str, config: &Value, input: &[usize], rows: usize, step: u64) -> Vec<f32> {
+    let network = chain(vec![layer(class_name, config)], input);
+    let len = rows * input.iter().product::<usize>();
+    let mut pass = Pass::training(Seed(5), step);
+    let trained = network.gradients(vec![1.0; len], vec![0.0; len], Loss::MeanSquaredError, &mut pass);
+    trained.expect("a step").predicted
+}
+
+#[test]
+fn spatial_dropout_drops_whole_channels() {
+    for (class_name, input) in [
+        ("SpatialDropout1D", &[6, 40][..]),
+        ("SpatialDropout2D", &[2, 3, 40]),
+        ("SpatialDropout3D", &[2, 3, 1, 40]),
+    ] {
+        let y = in_training(class_name, &json!({"rate": 0.5}), input, 2, 0);
+        let mut dropped = 0;
+        for row in y.chunks(6 * 40) {
+            for channel in 0..40 {
+                let along: Vec<f32> = row[channel..].iter().step_by(40).copied().collect();
+                let whole = along.iter().all(|x| *x == 0.0) || along.iter().all(|x| (x - 2.0).abs() < 1e-6);
+                assert!(whole, "{class_name}: {along:?}");
+                dropped += usize::from(along[0] == 0.0);
+            }
+        }
+        assert!((25..=55).contains(&dropped), "{class_name}: {dropped} of 80");
+    }
+}
+
+#[test]
+fn noise_is_another_each_step_and_the_same_on_any_number_of_threads() {
+    for (class_name, config) in [
+        ("GaussianNoise", json!({"stddev": 0.5})),
+        ("GaussianDropout", json!({"rate": 0.3})),
+        ("AlphaDropout", json!({"rate": 0.3})),
+        ("SpatialDropout1D", json!({"rate": 0.3})),
+    ] {
+        let draw = |step, count| {
+            let pool = threads::pool(count).expect("threads");
+            pool.install(|| in_training(class_name, &config, &[5, 7], 4, step))
+        };
+        let first = draw(1, 1);
+        assert_eq!(first, draw(1, 3), "{class_name}");
+        assert_ne!(first, draw(2, 1), "{class_name}");
+        assert!(first.iter().any(|x| (x - 1.0).abs() > 1e-3), "{class_name}");
+    }
+}
+
+#[test]
+fn stateful_layers_go_on_where_the_last_batch_ended() {
+    let conv = json!({"filters": 2, "kernel_size": [2, 2]});
+    let units = json!({"units": 3});
+    for (class_name, config, step) in [
+        ("ConvLSTM2D", &conv, &[3, 3, 2][..]),
+        ("CuDNNLSTM", &units, &[4]),
+        ("CuDNNGRU", &units, &[4]),
+    ] {
+        let network = |stateful: bool, steps: usize| {
+            let mut config = config.clone();
+            config["stateful"] = json!(stateful);
+            let input = [&[steps], step].concat();
+            config["batch_input_shape"] = json!([&[2], &input[..]].concat());
+            chain(vec![layer(class_name, &config)], &input)
+        };
+        let len: usize = step.iter().product();
+        let x = |row: usize, time: usize| (0..len).map(move |at| ((row * 31 + time * 7 + at) % 11) as f32 / 7.0 - 0.7);
+        let rows = |times: std::ops::Range<usize>| -> Vec<f32> {
+            (0..2)
+                .flat_map(|row| times.clone().flat_map(move |time| x(row, time)))
+                .collect()
+        };
+        let whole = network(false, 4).predict(rows(0..4)).expect("a prediction");
+        let kept = network(true, 2);
+        let first = kept.predict(rows(0..2)).expect("a prediction");
+        let second = kept.predict(rows(2..4)).expect("a prediction");
+        assert_ne!(first, second, "{class_name}");
+        for (ours, whole) in second.iter().zip(&whole) {
+            assert!((ours - whole).abs() < 1e-6, "{class_name}: {ours}, in one go {whole}");
+        }
+    }
+}
+
+/// A graph of layers, each with the numbers of those that it takes.
+fn graph(layers: Vec<(Layer, Vec<usize>)>, inputs: Vec<usize>, outputs: Vec<usize>) -> Result<Network, String> {
+    let model = Model {
+        name: "model_1".into(),
+        class: ModelClass::Functional,
+        nodes: layers
+            .into_iter()
+            .map(|(layer, inputs)| Node { layer, inputs })
+            .collect(),
+        inputs,
+        outputs,
+    };
+    let device = device::default().expect("a backend");
+    Network::new(&model, &[4, 2], Seed(3), &device).map_err(|error| error.to_string())
+}
+
+fn input(name: &str) -> (Layer, Vec<usize>) {
+    let config = json!({"name": name, "batch_input_shape": [null, 4, 2]});
+    (layer("InputLayer", &config), Vec::new())
+}
+
+#[test]
+fn a_model_of_several_inputs_or_outputs_is_refused() {
+    let dense = |name: &str, from: usize| (layer("Dense", &json!({"name": name, "units": 2})), vec![from]);
+    let add = (layer("Add", &json!({"name": "sum"})), vec![0, 1]);
+    let refused = graph(vec![input("left"), input("right"), add], vec![0, 1], vec![2]).unwrap_err();
+    assert_eq!(
+        refused,
+        "the model has 2 inputs, 'left', 'right': a model that is trained on one table has one"
+    );
+    let layers = vec![input("x"), dense("a", 0), dense("b", 0)];
+    let refused = graph(layers, vec![0], vec![1, 2]).unwrap_err();
+    assert_eq!(
+        refused,
+        "the model has 2 outputs, 'a', 'b': a model that is trained on one target has one"
+    );
+}
+
+#[test]
+fn a_graph_may_put_out_its_input_or_what_later_layers_take_too() {
+    let x: Vec<f32> = (0..8).map(|i| i as f32).collect();
+    let network = graph(vec![input("x")], vec![0], vec![0]).expect("a network");
+    assert_eq!(network.predict(x.clone()).expect("a prediction"), x);
+    let double = (layer("Add", &json!({"name": "double"})), vec![0, 0]);
+    let unused = (layer("Flatten", &json!({"name": "unused"})), vec![1]);
+    let network = graph(vec![input("x"), double, unused], vec![0], vec![1]).expect("a network");
+    let doubled: Vec<f32> = x.iter().map(|x| 2.0 * x).collect();
+    assert_eq!(network.predict(x).expect("a prediction"), doubled);
+}
+
+#[test]
+fn masks_of_unlike_steps_cannot_be_merged() {
+    let masking = |name: &str, from: usize| (layer("Masking", &json!({"name": name})), vec![from]);
+    let crop = (layer("Cropping1D", &json!({"name": "last", "cropping": [3, 0]})), vec![0]);
+    let add = (layer("Add", &json!({"name": "sum"})), vec![2, 3]);
+    let layers = vec![input("x"), crop, masking("all", 0), masking("one", 1), add];
+    let network = graph(layers, vec![0], vec![4]).expect("a network");
+    let refused = network.predict(vec![1.0; 8]).unwrap_err().to_string();
+    assert_eq!(
+        refused,
+        "the inputs of a merge have masks of unlike shapes, [1, 4] and [1, 1] (rows and steps); give both the same number of steps"
+    );
+}
