@@ -156,7 +156,10 @@ fn a_graph_may_put_out_its_input_or_what_later_layers_take_too() {
 #[test]
 fn masks_of_unlike_steps_cannot_be_merged() {
     let masking = |name: &str, from: usize| (layer("Masking", &json!({"name": name})), vec![from]);
-    let crop = (layer("Cropping1D", &json!({"name": "last", "cropping": [3, 0]})), vec![0]);
+    let crop = (
+        layer("Cropping1D", &json!({"name": "last", "cropping": [3, 0]})),
+        vec![0],
+    );
     let add = (layer("Add", &json!({"name": "sum"})), vec![2, 3]);
     let layers = vec![input("x"), crop, masking("all", 0), masking("one", 1), add];
     let network = graph(layers, vec![0], vec![4]).expect("a network");

@@ -37,7 +37,9 @@ pub fn sum_cells(values: &[f32], channels: usize) -> Vec<f32> {
     });
     let mut sums = vec![0.0_f64; channels];
     for cell in wide.chunks_exact(channels) {
-        sums.iter_mut().zip(cell).for_each(|(sum, value)| *sum += f64::from(*value));
+        sums.iter_mut()
+            .zip(cell)
+            .for_each(|(sum, value)| *sum += f64::from(*value));
     }
     sums.into_iter().map(|sum| sum as f32).collect()
 }
