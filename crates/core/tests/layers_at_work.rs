@@ -1,5 +1,6 @@
 //! What layers do that single predictions do not show: randomness in training, states between batches, graphs that cannot be trained.
 #![cfg(feature = "engine")]
+#![allow(clippy::cast_precision_loss, reason = "small whole numbers")]
 
 use galaxy_burn_core::keras::layers::{AutoNames, Layer};
 use galaxy_burn_core::keras::loss::Loss;
