@@ -104,7 +104,15 @@ fn keras_2_15_says_the_same_in_its_dialect() {
 
 #[test]
 fn keras_3_says_the_same_in_its_dialect() {
-    for name in ["intro", "rnn", "cnn", "defaults", "images"] {
+    for name in [
+        "intro",
+        "rnn",
+        "cnn",
+        "defaults",
+        "images",
+        "two_inputs_two_outputs",
+        "merges",
+    ] {
         let expected = Model::from_json(&read(&format!("{name}.keras2.3.1.json"))).unwrap();
         let found = Model::from_json(&read(&format!("{name}.keras3.json"))).unwrap();
         assert_eq!(found.nodes.len(), expected.nodes.len(), "{name}");
@@ -127,7 +135,7 @@ fn keras_3_says_the_same_in_its_dialect() {
 fn shapes_and_weights_are_those_that_keras_builds() {
     let mut compared = 0;
     for (name, form) in forms() {
-        if form["model_selection"]["input_shape"] == "" {
+        if name == "graphics_cards" || form["model_selection"]["input_shape"] == "" {
             continue;
         }
         let model = Model::from_json(&read(&format!("{name}.keras2.3.1.json"))).unwrap();

@@ -50,25 +50,29 @@ pub fn run(args: &Args) -> Result<()> {
 
 type Xml = Writer<Vec<u8>>;
 
-/// The macros of the form: `sequential_layer`, one case per layer, and `@HELP_LAYERS@`, a line on each.
+/// The macros of the form: `sequential_layer` and `functional_layer`, one case per layer, whose fields they share; and
+/// `@HELP_LAYERS@`, a line on each.
 fn layers_xml(layers: &[LayerSpec]) -> Result<String> {
     let mut xml = Writer::new_with_indent(Vec::new(), b' ', 4);
     xml.create_element("macros").write_inner_content(|xml| {
         xml.write_event(Event::Comment(BytesText::new(
             " Written by `cargo xtask wrappers` from the catalogue of layers. Changes made here are lost. ",
         )))?;
-        xml.create_element("xml")
-            .with_attribute(("name", "sequential_layer"))
-            .write_inner_content(|xml| {
-                xml.create_element("conditional")
-                    .with_attribute(("name", "layer_selection"))
-                    .write_inner_content(|xml| {
-                        let layers: Vec<&LayerSpec> = layers.iter().filter(|layer| layer.in_sequential()).collect();
-                        layer_types(xml, &layers)?;
-                        layers.iter().try_for_each(|layer| case(xml, layer))
-                    })?;
-                Ok(())
-            })?;
+        layers.iter().try_for_each(|layer| fields(xml, layer))?;
+        for form in [Form::Sequential, Form::Functional] {
+            let offered: Vec<&LayerSpec> = layers.iter().filter(|layer| form.offers(layer)).collect();
+            xml.create_element("xml")
+                .with_attribute(("name", form.macro_name()))
+                .write_inner_content(|xml| {
+                    xml.create_element("conditional")
+                        .with_attribute(("name", "layer_selection"))
+                        .write_inner_content(|xml| {
+                            layer_types(xml, &offered)?;
+                            offered.iter().try_for_each(|layer| case(xml, layer, form))
+                        })?;
+                    Ok(())
+                })?;
+        }
         xml.create_element("token")
             .with_attribute(("name", "@HELP_LAYERS@"))
             .write_cdata_content(BytesCData::new(help(layers)))?;
@@ -77,6 +81,28 @@ fn layers_xml(layers: &[LayerSpec]) -> Result<String> {
     let mut text = String::from_utf8(xml.into_inner()).context("the generated XML is not UTF-8")?;
     text.push('\n');
     Ok(text)
+}
+
+/// The two kinds of models.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// Each layer takes what the one before it gives.
+    Sequential,
+    /// Layers say whose outputs they take.
+    Functional,
+}
+
+impl Form {
+    fn macro_name(self) -> &'static str {
+        match self {
+            Self::Sequential => "sequential_layer",
+            Self::Functional => "functional_layer",
+        }
+    }
+
+    fn offers(self, layer: &LayerSpec) -> bool {
+        self == Self::Functional || layer.in_sequential()
+    }
 }
 
 /// The choice of the layer's type; the first layer of the catalogue is chosen at first.
@@ -109,22 +135,118 @@ fn option(xml: &mut Xml, value: &str, text: &str, selected: bool) -> io::Result<
     Ok(())
 }
 
-/// The fields of one layer.
-fn case(xml: &mut Xml, layer: &LayerSpec) -> io::Result<()> {
+/// The name of the macro with a layer's fields.
+fn fields_macro(layer: &LayerSpec) -> String {
+    format!("fields_of_{}", layer.layer_type)
+}
+
+fn has_fields(layer: &LayerSpec) -> bool {
+    !layer.form.is_empty() || layer.has_kwargs
+}
+
+/// The macro with the fields of one layer, which both forms have.
+fn fields(xml: &mut Xml, layer: &LayerSpec) -> io::Result<()> {
+    if !has_fields(layer) {
+        return Ok(());
+    }
+    xml.create_element("xml")
+        .with_attribute(("name", fields_macro(layer).as_str()))
+        .write_inner_content(|xml| {
+            layer.form.iter().try_for_each(|field| param(xml, field))?;
+            if layer.has_kwargs {
+                kwargs(xml, &layer.kwargs)
+            } else {
+                Ok(())
+            }
+        })?;
+    Ok(())
+}
+
+/// One layer in a form: whose outputs it takes, if it is asked, and its fields.
+fn case(xml: &mut Xml, layer: &LayerSpec, form: Form) -> io::Result<()> {
+    let link = form == Form::Functional && layer.group != "Input";
     let when = xml.create_element("when").with_attribute(("value", layer.layer_type));
-    if layer.form.is_empty() && !layer.has_kwargs {
+    if !has_fields(layer) && !link {
         when.write_empty()?;
         return Ok(());
     }
     when.write_inner_content(|xml| {
-        layer.form.iter().try_for_each(|field| param(xml, field))?;
-        if layer.has_kwargs {
-            kwargs(xml, &layer.kwargs)
-        } else {
-            Ok(())
+        if link && layer.group == "Merge" {
+            connection(
+                xml,
+                "merging_layers",
+                "text",
+                "[ ]",
+                "Merging layers",
+                "Numbers of the layers whose outputs it takes, e.g. [2, 5]; the first LAYER is number 1",
+            )?;
+        } else if link {
+            connection(
+                xml,
+                "inbound_nodes",
+                "integer",
+                "",
+                "Inbound nodes",
+                "Number of the layer whose output it takes; the first LAYER is number 1. Empty: the layer before",
+            )?;
         }
+        if has_fields(layer) {
+            xml.create_element("expand")
+                .with_attribute(("macro", fields_macro(layer).as_str()))
+                .write_empty()?;
+        }
+        Ok(())
     })?;
     Ok(())
+}
+
+/// The field that says whose outputs a layer takes.
+fn connection(xml: &mut Xml, name: &str, kind: &str, value: &str, label: &str, help: &str) -> io::Result<()> {
+    let help = sentence(help);
+    let param = xml
+        .create_element("param")
+        .with_attributes([("name", name), ("type", kind), ("value", value)]);
+    if kind == "integer" {
+        param
+            .with_attributes([
+                ("min", "1"),
+                ("optional", "true"),
+                ("label", label),
+                ("help", help.as_str()),
+            ])
+            .write_empty()?;
+    } else {
+        param
+            .with_attributes([("label", label), ("help", help.as_str())])
+            .write_inner_content(|xml| checked_text(xml, Some(NUMBERS)))?;
+    }
+    Ok(())
+}
+
+/// A pattern that a text must match, and what is said if it does not.
+type Syntax = (&'static str, &'static str);
+
+const NUMBERS: Syntax = (
+    r"^[\s\d,()\[\]]*$",
+    "Numbers with commas between them, in brackets: [2, 5]",
+);
+const SHAPE: Syntax = (
+    r"^\s*[(\[]?\s*(None|-1|\d+)\s*(,\s*(None|-1|\d+)\s*)*,?\s*[)\]]?\s*$",
+    "A shape is sizes with commas between them, in parentheses: (28, 28, 1); one size needs a comma, too: (784, )",
+);
+const SIZES: Syntax = (
+    r"^\s*((None|[(\[]?\s*0*[1-9]\d*\s*(,\s*0*[1-9]\d*\s*)*,?\s*[)\]]?)\s*)?$",
+    "One positive number, or one for each axis in parentheses: (3, 3)",
+);
+
+/// What the text of a field must look like, where that can be said with a pattern.
+fn syntax(kind: FormKind) -> Option<Syntax> {
+    match kind {
+        FormKind::Shape => Some(SHAPE),
+        FormKind::Sizes(_) => Some(SIZES),
+        FormKind::Margins(_) => Some(NUMBERS),
+        _ => None,
+    }
 }
 
 fn param(xml: &mut Xml, field: &FormField) -> io::Result<()> {
@@ -185,7 +307,8 @@ fn param(xml: &mut Xml, field: &FormField) -> io::Result<()> {
             element.write_empty()?;
         }
         FormKind::Text | FormKind::Shape | FormKind::Sizes(_) | FormKind::Margins(_) | FormKind::Constraint => {
-            element.write_inner_content(text_as_typed)?;
+            let syntax = syntax(field.kind);
+            element.write_inner_content(|xml| checked_text(xml, syntax))?;
         }
     }
     Ok(())
@@ -300,6 +423,17 @@ fn kwargs(xml: &mut Xml, keywords: &[KeywordSpec]) -> io::Result<()> {
     Ok(())
 }
 
+/// The inside of a text field: the text as it was typed, checked in the browser already.
+fn checked_text(xml: &mut Xml, syntax: Option<Syntax>) -> io::Result<()> {
+    text_as_typed(xml)?;
+    if let Some((pattern, message)) = syntax {
+        xml.create_element("validator")
+            .with_attributes([("type", "regex"), ("message", message)])
+            .write_text_content(BytesText::new(pattern))?;
+    }
+    Ok(())
+}
+
 fn text_as_typed(xml: &mut Xml) -> io::Result<()> {
     xml.create_element("expand")
         .with_attribute(("macro", "text_as_typed"))
@@ -394,5 +528,22 @@ mod tests {
             "{xml}"
         );
         assert!(xml.contains(r#"<expand macro="text_as_typed"/>"#), "{xml}");
+    }
+
+    #[test]
+    fn a_functional_model_asks_for_connections_and_shares_the_fields() {
+        let units = field("units", "Units", FormKind::Integer { min: Some(1) });
+        let mut add = layer(vec![]);
+        (add.layer_type, add.group) = ("Add", "Merge");
+        let xml = layers_xml(&[layer(vec![units]), add]).expect("XML");
+        let (_, functional) = xml.split_once("functional_layer").expect("both forms");
+        assert!(functional.contains(r#"<param name="inbound_nodes" type="integer" value="" min="1" optional="true""#));
+        assert!(functional.contains(r#"<param name="merging_layers" type="text" value="[ ]""#));
+        assert_eq!(xml.matches(r#"<expand macro="fields_of_Dense"/>"#).count(), 2, "{xml}");
+        assert_eq!(
+            xml.matches(r#"<when value="Add">"#).count(),
+            1,
+            "not in a sequential model"
+        );
     }
 }

@@ -3,11 +3,14 @@
 //! Written is what Keras 2.3.1 writes, byte for byte. Read are the dialects of Keras 2.2 to 2.15 and 3: what they add is ignored as
 //! long as it says what 2.3.1 does anyway, and refused otherwise.
 
+mod functional;
+mod graph;
+
 use serde_json::{Map, Value, json};
 
 use crate::keras::field::Field;
 use crate::keras::json;
-use crate::keras::layers::{AutoNames, Layer, LayerError};
+use crate::keras::layers::{AutoNames, Layer, LayerError, LayerKind};
 use crate::keras::literal::{Literal, quoted};
 use crate::keras::shape::{LayerShapes, Shape, display};
 
@@ -32,6 +35,8 @@ pub struct Node {
     pub layer: Layer,
     /// The nodes whose outputs it takes, by index, all before it; a node without any takes the model's input.
     pub inputs: Vec<usize>,
+    /// The layer's number in the form or file, counted from 1.
+    pub number: usize,
 }
 
 /// A model whose layers are valid each by itself; [`Model::shapes`] tells whether they fit together.
@@ -128,15 +133,20 @@ impl Model {
                 layers.len()
             )));
         }
-        let mut seen = std::collections::HashMap::new();
-        for (index, layer) in layers.iter().enumerate() {
-            if let Some(first) = seen.insert(layer.name.as_str(), index) {
-                return Err(ModelError::DoubledName {
-                    first: first + 1,
-                    second: index + 1,
-                    name: quoted(&layer.name),
-                });
-            }
+        check_names(&layers)?;
+        if let Some(index) = layers
+            .iter()
+            .position(|layer| matches!(layer.kind, LayerKind::InputLayer(_)))
+        {
+            return Err(ModelError::layer(
+                index,
+                layers[index].kind.class_name(),
+                Some(&layers[index].name),
+                LayerError::Conflict(
+                    "an input is for functional models; a sequential model has its input shape in a field of its own"
+                        .into(),
+                ),
+            ));
         }
         let outputs = vec![layers.len() - 1];
         let nodes = layers
@@ -145,6 +155,7 @@ impl Model {
             .map(|(index, layer)| Node {
                 layer,
                 inputs: index.checked_sub(1).into_iter().collect(),
+                number: index + 1,
             })
             .collect();
         Ok(Self {
@@ -194,13 +205,14 @@ impl Model {
         match class_name {
             "Sequential" => {}
             "Model" | "Functional" => {
-                return Err(ModelError::Unsupported(
-                    "functional models are not supported yet; use a sequential one".into(),
-                ));
+                let Some(Value::Object(config)) = value.get("config") else {
+                    return Err(ModelError::Format("it has no config".into()));
+                };
+                return Self::functional_from(config);
             }
             other => {
                 return Err(ModelError::Format(format!(
-                    "its class_name is {}, expected 'Sequential'",
+                    "its class_name is {}, expected 'Sequential' or 'Model'",
                     quoted(other)
                 )));
             }
@@ -230,14 +242,20 @@ impl Model {
     /// The configuration as Keras 2.3.1 writes it.
     #[must_use]
     pub fn to_value(&self) -> Value {
-        let layers: Vec<Value> = self
-            .nodes
-            .iter()
-            .map(|Node { layer, .. }| json!({"class_name": layer.kind.class_name(), "config": layer.to_config()}))
-            .collect();
+        let (class_name, config) = match self.class {
+            ModelClass::Sequential => {
+                let layers: Vec<Value> = self
+                    .nodes
+                    .iter()
+                    .map(|Node { layer, .. }| json!({"class_name": layer.kind.class_name(), "config": layer.to_config()}))
+                    .collect();
+                ("Sequential", json!({"name": self.name, "layers": layers}))
+            }
+            ModelClass::Functional => ("Model", self.functional_config()),
+        };
         json!({
-            "class_name": "Sequential",
-            "config": {"name": self.name, "layers": layers},
+            "class_name": class_name,
+            "config": config,
             "keras_version": KERAS_VERSION,
             "backend": "tensorflow",
         })
@@ -249,7 +267,7 @@ impl Model {
         json::to_string(&self.to_value())
     }
 
-    /// The shape of the model's input without the batch axis, if the model says it.
+    /// The shape of the model's input without the batch axis, if the model says it; of the first, if there are several.
     #[must_use]
     pub fn input_shape(&self) -> Option<Shape> {
         let first = &self.nodes[*self.inputs.first()?].layer;
@@ -266,28 +284,23 @@ impl Model {
     /// No input shape is known, the data have another one than the model, or a layer does not fit its input: the error names the
     /// layer by number, type and name, its input's shape, and what would fit.
     pub fn shapes(&self, input: Option<&Shape>) -> Result<Vec<LayerShapes>, ModelError> {
-        let input = match (self.input_shape(), input) {
-            (None, None) => return Err(ModelError::NoInputShape),
-            (Some(shape), None) => shape,
-            (None, Some(shape)) => shape.clone(),
-            (Some(expected), Some(found)) => merge(&expected, found).ok_or_else(|| ModelError::InputShape {
-                expected: display(&expected),
-                found: display(found),
-            })?,
-        };
+        if input.is_some() {
+            self.check_one_input_and_output()?;
+        }
         let mut shapes: Vec<LayerShapes> = Vec::with_capacity(self.nodes.len());
         for (index, node) in self.nodes.iter().enumerate() {
             let inputs: Vec<Shape> = if node.inputs.is_empty() {
-                vec![input.clone()]
+                vec![fed(node, input)?]
             } else {
                 node.inputs
                     .iter()
                     .map(|&before| shapes[before].output.clone())
                     .collect()
             };
-            let applied = node.layer.apply(&inputs).map_err(|error| {
-                ModelError::layer(index, node.layer.kind.class_name(), Some(&node.layer.name), error)
-            })?;
+            let applied = node
+                .layer
+                .apply(&inputs)
+                .map_err(|error| self.complaint(index, error))?;
             shapes.push(LayerShapes {
                 inputs,
                 output: applied.output,
@@ -295,6 +308,35 @@ impl Model {
             });
         }
         Ok(shapes)
+    }
+}
+
+/// Refuses two layers of the same name.
+fn check_names<'a>(layers: impl IntoIterator<Item = &'a Layer>) -> Result<(), ModelError> {
+    let mut seen = std::collections::HashMap::new();
+    for (index, layer) in layers.into_iter().enumerate() {
+        if let Some(first) = seen.insert(layer.name.as_str(), index) {
+            return Err(ModelError::DoubledName {
+                first: first + 1,
+                second: index + 1,
+                name: quoted(&layer.name),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// The shape that comes into a node that takes the model's input: what it declares, what the data have, or both if they agree.
+fn fed(node: &Node, data: Option<&Shape>) -> Result<Shape, ModelError> {
+    let declared = node.layer.batch_input_shape.as_ref().map(|shape| shape[1..].to_vec());
+    match (declared, data) {
+        (None, None) => Err(ModelError::NoInputShape),
+        (Some(shape), None) => Ok(shape),
+        (None, Some(shape)) => Ok(shape.clone()),
+        (Some(expected), Some(found)) => merge(&expected, found).ok_or_else(|| ModelError::InputShape {
+            expected: display(&expected),
+            found: display(found),
+        }),
     }
 }
 

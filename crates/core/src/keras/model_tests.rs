@@ -30,7 +30,7 @@ fn other_files_are_told_apart() {
     );
     assert_eq!(
         complaint(r#"{"class_name": "Dense", "config": {}}"#),
-        "not a Keras model configuration: its class_name is 'Dense', expected 'Sequential'"
+        "not a Keras model configuration: its class_name is 'Dense', expected 'Sequential' or 'Model'"
     );
     assert_eq!(
         complaint(r#"{"class_name": "Sequential", "config": []}"#),
@@ -38,7 +38,7 @@ fn other_files_are_told_apart() {
     );
     assert_eq!(
         complaint(r#"{"class_name": "Model", "config": {}}"#),
-        "functional models are not supported yet; use a sequential one"
+        "not a Keras model configuration: its config has no list of layers"
     );
     assert_eq!(
         complaint(r#"{"class_name": "Sequential", "config": {"name": "s", "layers": [7]}}"#),

@@ -10,6 +10,8 @@ pub struct Object {
     what: &'static str,
     positional: Vec<Literal>,
     named: Vec<(String, Literal)>,
+    /// Whether it comes from a configuration, to which newer versions of Keras add what 2.3.1 does not know.
+    configured: bool,
 }
 
 impl Object {
@@ -24,6 +26,7 @@ impl Object {
             what,
             positional: Vec::new(),
             named: Vec::new(),
+            configured: false,
         };
         match literal {
             Literal::Str(name) => Ok(new(name)),
@@ -54,7 +57,11 @@ impl Object {
                         .collect::<Result<_, _>>()?,
                     Some(_) => return Err(format!("the {what}'s config is malformed")),
                 };
-                Ok(Self { named, ..new(name) })
+                Ok(Self {
+                    named,
+                    configured: true,
+                    ..new(name)
+                })
             }
             _ => Err(format!(
                 "expected a {what}: its name in quotes or a call such as name(value)"
@@ -74,6 +81,11 @@ impl Object {
     ///
     /// Too many, unknown or doubled arguments.
     pub fn bind(&mut self, parameters: &[&str]) -> Result<(), String> {
+        if self.configured {
+            // What is not set says what 2.3.1 does anyway.
+            self.named
+                .retain(|(name, value)| *value != Literal::None || parameters.contains(&name.as_str()));
+        }
         if self.positional.len() > parameters.len() {
             return Err(format!("{} takes at most {} arguments", self.name, parameters.len()));
         }

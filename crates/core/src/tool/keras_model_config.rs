@@ -1,5 +1,8 @@
 //! `keras_model_config`: the architecture of a model, from the form to Keras's model JSON.
 
+mod functional;
+
+use std::fmt::Write as _;
 use std::path::Path;
 
 use serde::Deserialize;
@@ -33,6 +36,12 @@ struct ModelSelection {
     input_shape: Value,
     #[serde(default)]
     layers: Vec<LayerEntry>,
+    /// Numbers of the layers that are a functional model's inputs, as text: `[1, 5]`.
+    #[serde(default)]
+    input_layers: Value,
+    /// Numbers of the layers whose outputs are a functional model's.
+    #[serde(default)]
+    output_layers: Value,
 }
 
 #[derive(Debug, Deserialize)]
@@ -47,9 +56,11 @@ struct LayerEntry {
 /// The form cannot be read, a layer is wrong or does not fit its input, or the output cannot be written. No output appears then.
 pub fn run(inputs: &Path, output_dir: &Path) -> Result<String> {
     let form: Form = inputs::read(inputs)?;
-    // Shapes are checked before anything is written.
-    let model = model(&form.model_selection)?.built()?;
-    let table = summary(&model)?;
+    // Everything is checked before anything is written.
+    let model = model(&form.model_selection)?;
+    model.check_masks()?;
+    let model = model.built()?;
+    let table = summary(&model)? + &losses(&model);
     let mut outputs = Outputs::in_dir(output_dir);
     outputs.write(OUTPUT, |file| file.write_all(model.to_json().as_bytes()))?;
     outputs.commit()?;
@@ -57,22 +68,21 @@ pub fn run(inputs: &Path, output_dir: &Path) -> Result<String> {
 }
 
 fn model(form: &ModelSelection) -> Result<Model> {
-    match form.model_type.as_str() {
-        "sequential" => {}
-        "functional" => {
-            return Err(Error::Input(
-                "functional models are not supported yet; choose the model type 'sequential'".into(),
-            ));
-        }
+    let functional = match form.model_type.as_str() {
+        "sequential" => false,
+        "functional" => true,
         other => {
             let other = crate::keras::literal::quoted(other);
             return Err(Error::Input(format!(
-                "unknown model type {other}; expected 'sequential'"
+                "unknown model type {other}; expected 'sequential' or 'functional'"
             )));
         }
-    }
+    };
     if form.layers.is_empty() {
         return Err(Error::Input("the model has no layers; add at least one".into()));
+    }
+    if functional {
+        return functional::model(&form.layers, &form.input_layers, &form.output_layers);
     }
     let input_shape = input_shape(&form.input_shape)?;
     let mut names = AutoNames::default();
@@ -82,6 +92,23 @@ fn model(form: &ModelSelection) -> Result<Model> {
         layers.push(layer(index, &entry.layer_selection, input_shape, &mut names)?);
     }
     Ok(Model::sequential("sequential_1", layers)?)
+}
+
+/// A line for each layer with parameters that Keras does not keep in a model configuration.
+fn losses(model: &Model) -> String {
+    let mut text = String::new();
+    for node in model.nodes.iter().filter(|node| !node.layer.lost.is_empty()) {
+        // Writing to a String cannot fail.
+        let _ = writeln!(
+            text,
+            "Note: layer {}, {} '{}': Keras does not keep {} in a model configuration, so it has no effect",
+            node.number,
+            node.layer.kind.class_name(),
+            node.layer.name,
+            node.layer.lost.join(" and ")
+        );
+    }
+    text
 }
 
 /// The input shape without the batch axis; `None` when the field is empty.

@@ -96,13 +96,11 @@ fn wrong_forms_are_explained() {
         complaint(&form("(3, )", vec![json!({"units": 3})])),
         "layer 1: it has no layer_type"
     );
-    let functional = json!({"model_selection": {"model_type": "functional", "layers": []}});
-    assert_eq!(
-        complaint(&functional),
-        "functional models are not supported yet; choose the model type 'sequential'"
-    );
     let graph = json!({"model_selection": {"model_type": "graph", "layers": []}});
-    assert_eq!(complaint(&graph), "unknown model type 'graph'; expected 'sequential'");
+    assert_eq!(
+        complaint(&graph),
+        "unknown model type 'graph'; expected 'sequential' or 'functional'"
+    );
     assert!(complaint(&json!({"model": 1})).contains("model_selection"));
 }
 
@@ -288,4 +286,137 @@ fn a_directory_that_is_not_there_is_an_output_error() {
     let error = run(&inputs, &dir.path().join("missing")).unwrap_err();
     assert_eq!(error.exit_code(), 1);
     assert!(error.to_string().contains(OUTPUT), "{error}");
+}
+
+fn functional(input_layers: &str, output_layers: &str, layers: Vec<Value>) -> Value {
+    let layers: Vec<Value> = layers
+        .into_iter()
+        .map(|layer| json!({"layer_selection": layer}))
+        .collect();
+    json!({"model_selection": {"layers": layers, "input_layers": input_layers, "output_layers": output_layers,
+        "model_type": "functional"}})
+}
+
+fn dense(before: impl Into<Value>) -> Value {
+    json!({"layer_type": "Dense", "units": 3, "inbound_nodes": before.into()})
+}
+
+fn input(shape: &str) -> Value {
+    json!({"layer_type": "Input", "shape": shape})
+}
+
+#[test]
+fn inputs_and_outputs_are_found_when_their_lists_are_empty() {
+    let layers = || vec![input("(4, )"), dense(1), dense(Value::Null), dense("2")];
+    let expected = run_on(&functional("[1]", "[3, 4]", layers())).unwrap();
+    assert!(expected.contains("\"class_name\": \"Model\"") && expected.contains("\"name\": \"model_1\""));
+    assert_eq!(run_on(&functional("[ ]", "", layers())).unwrap(), expected);
+    assert_eq!(
+        run_on(&functional("__ob__1__cb__", "3, 4", layers())).unwrap(),
+        expected
+    );
+}
+
+#[test]
+fn a_layer_may_take_one_that_comes_later_in_the_form() {
+    let text = run_on(&functional("[2]", "[1]", vec![dense(3), input("(4, )"), dense(2)])).unwrap();
+    let place = |name: &str| text.find(&format!("\"name\": \"{name}\"")).unwrap();
+    assert!(place("input_1") < place("dense_2") && place("dense_2") < place("dense_1"));
+}
+
+#[test]
+fn wrong_connections_are_explained() {
+    let merge = |layers: &str| json!({"layer_type": "Add", "merging_layers": layers});
+    let cases = [
+        (
+            functional("[1]", "[3]", vec![input("(4, )"), dense(3), dense(2)]),
+            "layer 2, Dense 'dense_1': its connections run in a circle: it takes, directly or through others, its own output",
+        ),
+        (
+            functional("[1]", "[3]", vec![input("(4, )"), dense(1), dense(1)]),
+            "layer 2, Dense 'dense_1': its output leads to none of the model's; connect it, name it in output_layers, or remove it",
+        ),
+        (
+            functional("[1]", "[2]", vec![input("(4, )"), dense(7)]),
+            "layer 2, Dense 'dense_1': inbound_nodes=[7]: there is no layer 7, only 1 to 2; write the numbers of layers, counted \
+             from 1, e.g. [1, 2]",
+        ),
+        (
+            functional("[1]", "[0]", vec![input("(4, )"), dense(1)]),
+            "output_layers=[0]: there is no layer 0, only 1 to 2; write the numbers of layers, counted from 1, e.g. [1, 2]",
+        ),
+        (
+            functional("[1]", "[3]", vec![input("(4, )"), dense(1), merge("[ ]")]),
+            "layer 3, Add 'add_1': merging_layers is empty; write the numbers of the layers to merge, e.g. [2, 3]",
+        ),
+        (
+            functional("[1]", "[3]", vec![input("(4, )"), dense(1), merge("[2]")]),
+            "layer 3, Add 'add_1': does not fit its input of shape (3,): takes several inputs; connect at least 2 layers to it",
+        ),
+        (
+            functional("[1]", "[3]", vec![input("(4, )"), dense(1), merge("[1, 2]")]),
+            "layer 3, Add 'add_1': does not fit its input of shape (4,) and (3,): its inputs have unlike shapes, (4,) and (3,); \
+             they must be the same, or 1 along an axis",
+        ),
+        (
+            functional("[1]", "[3]", vec![input("(4, )"), input("(4, )"), merge("[1, 2]")]),
+            "layer 2, InputLayer 'input_2': it is an input of the model, but not in input_layers",
+        ),
+        (
+            functional("[2]", "[2]", vec![input("(4, )"), dense(1)]),
+            "layer 1, InputLayer 'input_1': it is an input of the model, but not in input_layers",
+        ),
+        (
+            functional("", "", vec![dense(Value::Null)]),
+            "layer 1, Dense 'dense_1': it is connected to no layer before it; begin the model with an Input layer",
+        ),
+        (
+            functional("", "", vec![input("")]),
+            "layer 1, Input: shape is missing; expected a tuple in which each is a positive integer or None",
+        ),
+    ];
+    for (form, expected) in cases {
+        assert_eq!(complaint(&form), expected);
+    }
+}
+
+#[test]
+fn a_mask_that_a_layer_cannot_use_is_refused() {
+    let layers = |last: Value| {
+        vec![
+            json!({"layer_type": "Embedding", "input_dim": 9, "output_dim": 2, "kwargs": "mask_zero=True"}),
+            json!({"layer_type": "Dropout", "rate": 0.1}),
+            last,
+        ]
+    };
+    let flatten = json!({"layer_type": "Flatten", "data_format": "channels_last"});
+    assert_eq!(
+        complaint(&form("(5, )", layers(flatten))),
+        "layer 3, Flatten 'flatten_1': it cannot leave out the steps that layer 1, Embedding 'embedding_1', masks; put a recurrent \
+         layer or GlobalAveragePooling1D between them, or do without the mask"
+    );
+    assert!(run_on(&form("(5, )", layers(json!({"layer_type": "LSTM", "units": 2})))).is_ok());
+}
+
+#[test]
+fn cells_are_refused_with_the_layer_that_is_meant() {
+    assert_eq!(
+        layer_complaint(json!({"layer_type": "LSTMCell", "units": 2})),
+        "layer 2, LSTMCell: a cell computes one step of a recurrent layer and cannot stand alone in a model; choose LSTM instead"
+    );
+}
+
+#[test]
+fn what_keras_does_not_keep_is_said() {
+    let dir = tempfile::tempdir().unwrap();
+    let inputs = dir.path().join("inputs.json");
+    let layer = json!({"layer_type": "AlphaDropout", "rate": 0.1, "kwargs": "seed=3"});
+    fs::write(&inputs, form("(4, )", vec![layer]).to_string()).unwrap();
+    let table = run(&inputs, dir.path()).unwrap();
+    assert!(
+        table.ends_with(
+            "Note: layer 1, AlphaDropout 'alpha_dropout_1': Keras does not keep seed in a model configuration, so it has no effect\n"
+        ),
+        "{table}"
+    );
 }

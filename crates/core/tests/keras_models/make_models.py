@@ -23,7 +23,7 @@ LITERALS = (
 )  # fmt: skip
 # Layers that newer versions do not have.
 ONLY_IN_2_3_1 = ("graphics_cards",)
-IN_KERAS_3 = ("intro", "rnn", "cnn", "defaults", "images")
+IN_KERAS_3 = ("intro", "rnn", "cnn", "defaults", "images", "two_inputs_two_outputs", "merges")
 
 
 def keras_2_3_1():
@@ -79,19 +79,43 @@ def build(keras, form):
         names.update(vars(module))
     names.update(initializers=keras.initializers, regularizers=keras.regularizers)
     selection = form["model_selection"]
-    model = keras.models.Sequential()
-    shape = eval(selection["input_shape"]) if selection["input_shape"] else None
+    functional = selection["model_type"] == "functional"
+    tensors, deferred = [], []
+    model = None if functional else keras.models.Sequential()
+    shape = eval(selection["input_shape"]) if selection.get("input_shape") else None
     for index, entry in enumerate(selection["layers"]):
         fields = dict(entry["layer_selection"])
         layer_type = fields.pop("layer_type")
         layer = getattr(keras.layers, layer_type)
+        before = fields.pop("inbound_nodes", index)
+        merged = fields.pop("merging_layers", None)
+        if layer_type == "Dot":
+            fields["axes"] = eval(fields.pop("axis"))
         kwargs = eval("dict(%s)" % (fields.pop("kwargs", None) or ""), names)
         arguments = {name: value_of(keras, layer_type, name, value) for name, value in fields.items()}
         arguments = {name: value for name, value in arguments.items() if value is not None}
         if index == 0 and shape is not None:
             arguments["input_shape"] = shape
-        model.add(layer(**{**arguments, **kwargs}))
-    return model
+        made = layer(**{**arguments, **kwargs})
+        if not functional:
+            model.add(made)
+        elif layer_type == "Input":
+            tensors.append(made)
+        else:
+            deferred.append((index, made, eval(merged) if merged else before))
+            tensors.append(None)
+    if not functional:
+        return model
+    # In an order in which they can be computed: a form may name a layer that comes later.
+    while deferred:
+        index, made, before = deferred.pop(0)
+        taken = [tensors[number - 1] for number in (before if isinstance(before, list) else [before])]
+        if any(tensor is None for tensor in taken):
+            deferred.append((index, made, before))
+        else:
+            tensors[index] = made(taken if isinstance(before, list) else taken[0])
+    ends = [[tensors[number - 1] for number in eval(selection[key])] for key in ("input_layers", "output_layers")]
+    return keras.models.Model(*ends)
 
 
 def write(name, kind, text):
@@ -103,7 +127,7 @@ def shapes(model):
     return [
         {
             "name": layer.name,
-            "output": list(layer.output_shape[1:]),
+            "output": list(layer.get_output_at(0).shape[1:]),
             "weights": [[w.name.split("/")[-1].split(":")[0], list(w.shape)] for w in layer.weights],
             "parameters": layer.count_params(),
             "trainable": sum(int(w.shape.num_elements()) for w in layer.trainable_weights),
@@ -129,7 +153,7 @@ for name, form in FORMS.items():
         with open(os.path.join(HERE, f"{name}.keras2.3.1.json")) as file:
             model = keras.models.model_from_json(file.read())
         write(name, "keras2.15", json.dumps(json.loads(model.to_json())))
-        if form["model_selection"]["input_shape"]:
+        if form["model_selection"].get("input_shape", "functional"):
             lines = [json.dumps(layer) for layer in shapes(model)]
             write(name, "shapes", "[\n" + ",\n".join(lines) + "\n]\n")
     elif VERSION == "3" and name in IN_KERAS_3:

@@ -363,6 +363,14 @@ impl Layer {
     }
 }
 
+fn no_batch_axis(name: &str) -> LayerError {
+    LayerError::Argument {
+        name: name.into(),
+        value: "()".into(),
+        problem: "the first axis is the batch: write (None, ...)".into(),
+    }
+}
+
 /// The input shape with batch axis that the arguments declare in one of Keras's many ways.
 fn batch_input_shape(
     arguments: &Arguments,
@@ -372,17 +380,16 @@ fn batch_input_shape(
     type Sizes = Option<Vec<Option<usize>>>;
     if let Some(shape) = arguments.get::<Sizes>("batch_input_shape", Absent::Value(None))? {
         if shape.is_empty() {
-            return Err(LayerError::Argument {
-                name: "batch_input_shape".into(),
-                value: "()".into(),
-                problem: "the first axis is the batch: write (None, ...)".into(),
-            });
+            return Err(no_batch_axis("batch_input_shape"));
         }
         return Ok(Some(shape));
     }
     if let LayerKind::InputLayer(_) = kind {
         // Keras 3 calls it `batch_shape`.
         if let Some(shape) = arguments.get::<Sizes>("batch_shape", Absent::Value(None))? {
+            if shape.is_empty() {
+                return Err(no_batch_axis("batch_shape"));
+            }
             return Ok(Some(shape));
         }
         let shape: Vec<Option<usize>> = arguments.get("shape", Absent::Required)?;
