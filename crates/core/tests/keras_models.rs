@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use galaxy_burn_core::keras::field::Axis;
-use galaxy_burn_core::keras::layers::{LayerKind, catalogue};
+use galaxy_burn_core::keras::layers::{Embedding, LayerKind, catalogue};
 use galaxy_burn_core::keras::model::Model;
 use galaxy_burn_core::keras::shape::WeightSpec;
 use galaxy_burn_core::keras::summary::summary;
@@ -124,6 +124,18 @@ fn keras_3_says_the_same_in_its_dialect() {
                 // Its gated unit resets after the product unless told otherwise.
                 (LayerKind::GRU(found), LayerKind::GRU(expected)) => {
                     assert!(found.reset_after && !expected.reset_after);
+                }
+                // It does not know the length of an embedding's input.
+                (LayerKind::Embedding(found), LayerKind::Embedding(expected)) => {
+                    let input_length = expected.input_length;
+                    assert_eq!(
+                        Embedding {
+                            input_length,
+                            ..found.clone()
+                        },
+                        *expected,
+                        "{name}"
+                    );
                 }
                 (found, expected) => assert_eq!(found, expected, "{name}"),
             }

@@ -330,7 +330,7 @@ fn wrong_connections_are_explained() {
     let cases = [
         (
             functional("[1]", "[3]", vec![input("(4, )"), dense(3), dense(2)]),
-            "layer 2, Dense 'dense_1': its connections run in a circle: it takes, directly or through others, its own output",
+            "layer 3, Dense 'dense_2': its connections run in a circle: it takes, directly or through others, its own output",
         ),
         (
             functional("[1]", "[3]", vec![input("(4, )"), dense(1), dense(1)]),

@@ -270,6 +270,8 @@ impl Layer {
                 });
             }
             Some(name) => name,
+            // Keras names an input after the function that makes it.
+            None if class_name == InputLayer::CLASS => names.next("Input"),
             None => names.next(class_name),
         };
         let lost = LayerKind::lost(class_name, arguments)?;
