@@ -6,9 +6,8 @@ use std::fs;
 use std::path::Path;
 
 use burn::tensor::Device;
-use galaxy_burn_core::keras::layers::{AutoNames, Layer};
 use galaxy_burn_core::keras::loss::Loss;
-use galaxy_burn_core::keras::model::{Model, ModelClass, Node};
+use galaxy_burn_core::keras::model::Model;
 use galaxy_burn_core::keras::optimizer::Optimizer;
 use galaxy_burn_core::nn::device;
 use galaxy_burn_core::nn::layer::Pass;
@@ -34,42 +33,13 @@ fn sizes(tensor: &Value) -> Vec<usize> {
     serde_json::from_value(tensor["shape"].clone()).expect("a shape")
 }
 
-/// A functional model, put together from its configuration.
-fn graph(config: &Value) -> Model {
-    let mut names = AutoNames::default();
-    let layers = config["layers"].as_array().expect("layers");
-    let number = |name: &Value| layers.iter().position(|layer| layer["name"] == *name).expect("a layer");
-    let nodes = layers.iter().map(|entry| {
-        let class_name = entry["class_name"].as_str().expect("a class");
-        let config = entry["config"].as_object().expect("a config");
-        let layer = Layer::from_config(class_name, config, &mut names)
-            .unwrap_or_else(|error| panic!("{}: {error}", entry["name"]));
-        let inputs = entry["inbound_nodes"][0].as_array();
-        Node {
-            layer,
-            inputs: inputs.into_iter().flatten().map(|from| number(&from[0])).collect(),
-        }
-    });
-    Model {
-        name: "model_1".into(),
-        class: ModelClass::Functional,
-        nodes: nodes.collect(),
-        inputs: vec![number(&config["input_layers"][0][0])],
-        outputs: vec![number(&config["output_layers"][0][0])],
-    }
-}
-
 impl Case {
     fn name(&self) -> &str {
         self.json["name"].as_str().expect("a name")
     }
 
     fn network(&self, device: &Device) -> Network {
-        let model = if self.json["model"]["class_name"] == "Model" {
-            graph(&self.json["model"]["config"])
-        } else {
-            Model::from_value(&self.json["model"]).unwrap_or_else(|error| panic!("{}: {error}", self.name()))
-        };
+        let model = Model::from_value(&self.json["model"]).unwrap_or_else(|error| panic!("{}: {error}", self.name()));
         let row = &sizes(&self.json["input"])[1..];
         let mut network =
             Network::new(&model, row, Seed(0), device).unwrap_or_else(|error| panic!("{}: {error}", self.name()));

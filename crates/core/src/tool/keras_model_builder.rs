@@ -99,7 +99,7 @@ fn prefitted(configuration: &Path, weights_file: &Path) -> Result<Plan> {
         return Err(Error::Model(ModelError::NoInputShape).in_file(configuration));
     };
     let read = || -> Result<Vec<LayerWeights>> {
-        let found = weights::read(read_file(weights_file)?)?;
+        let found = weights::read_for(read_file(weights_file)?, &model)?;
         let expected: Vec<(String, Vec<Vec<usize>>)> = model
             .nodes
             .iter()
@@ -169,7 +169,10 @@ impl Configuration {
     fn read(path: &Path) -> Result<Self> {
         let bytes = read_file(path)?;
         let understand = || -> Result<Self> {
-            let text = match (FileKind::of(&bytes), std::str::from_utf8(&bytes)) {
+            // A whole model, saved by Keras, has its configuration inside.
+            let inside = weights::configuration(&bytes)?;
+            let bytes = inside.as_ref().map_or(bytes.as_slice(), |text| text.as_bytes());
+            let text = match (FileKind::of(bytes), std::str::from_utf8(bytes)) {
                 (FileKind::Json | FileKind::Text, Ok(text)) => text.trim_start_matches('\u{feff}'),
                 (kind, _) => {
                     return Err(Error::Input(format!(

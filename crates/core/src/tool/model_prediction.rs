@@ -136,7 +136,7 @@ fn network(
     }
     let mut network = Network::new(&model, &[columns], Seed(0), &device::default()?)?;
     let source = form.infile_weights.path().unwrap_or(path);
-    weights::read(weights)
+    weights::read_for(weights, &model)
         .map_err(Error::from)
         .and_then(|weights| network.load(weights))
         .map_err(|error| error.in_file(source))?;

@@ -11,6 +11,7 @@
 //! This is the only module that knows the HDF5 library.
 
 mod assign;
+mod keras3;
 mod read;
 #[cfg(test)]
 mod tests;
@@ -78,9 +79,7 @@ pub enum WeightsError {
 /// What to give instead of a file of this kind.
 fn advice(kind: FileKind) -> &'static str {
     match kind {
-        FileKind::Zip => {
-            "; if it is an estimator, give it as the estimator; if it is a .keras file, save its weights as .h5"
-        }
+        FileKind::Zip => "; if it is an estimator, give it as the estimator",
         FileKind::Pickle => {
             "; pickles of the Python tools cannot be read, give the .h5 file that was written beside it"
         }

@@ -9,6 +9,8 @@ use std::collections::HashMap;
 use hdf5::{AttrValue, Dataset, Datatype, DatatypeByteOrder, Error, File, FormatError, Group, Layout};
 
 use super::super::file_kind::FileKind;
+use super::super::model::Model;
+use super::keras3;
 use super::{LayerWeights, Weight, WeightsError};
 
 /// Compressed weights may unpack to this many times the file's size, or to [`SMALL`] bytes if that is more.
@@ -24,12 +26,37 @@ const FILTERS: [u16; 4] = [1, 2, 3, 32000];
 /// Anything but a whole HDF5 file with the weights of Keras 2, and anything in it that a weights file does not need: see
 /// [`WeightsError`].
 pub fn read(bytes: Vec<u8>) -> Result<Vec<LayerWeights>, WeightsError> {
+    layers(bytes, None)
+}
+
+/// Reads the layers of a weights file for a model: besides what [`read`] does, the `.weights.h5` and `.keras` files of Keras 3, in
+/// which only the model tells which layer comes when.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_for(bytes: Vec<u8>, model: &Model) -> Result<Vec<LayerWeights>, WeightsError> {
+    match FileKind::of(&bytes) {
+        FileKind::Zip => match keras3::archived_weights(&bytes)? {
+            Some(weights) => layers(weights, Some(model)),
+            None => Err(WeightsError::Foreign(FileKind::Zip)),
+        },
+        _ => layers(bytes, Some(model)),
+    }
+}
+
+fn layers(bytes: Vec<u8>, model: Option<&Model>) -> Result<Vec<LayerWeights>, WeightsError> {
     let (file, size) = whole_file(bytes)?;
-    let (group, attributes) = weights_group(&file)?;
     let mut reader = Reader {
         file_size: size,
         budget: SMALL.max(size.saturating_mul(EXPANSION)),
     };
+    let found = weights_group(&file);
+    if let (Err(WeightsError::NotKeras(_)), Some(model)) = (&found, model)
+        && let Some(container) = keras3::container(&file.root())
+    {
+        return keras3::layers(&container, &mut reader, model);
+    }
+    let (group, attributes) = found?;
     let mut layers = Vec::new();
     for name in names(&attributes, "layer_names", "/")? {
         let layer = open(group.group(&name), &name)?;
@@ -177,7 +204,8 @@ fn open<T>(found: Result<T, Error>, place: &str) -> Result<T, WeightsError> {
     })
 }
 
-struct Reader {
+/// Reads values as far as the file can hold them.
+pub(super) struct Reader {
     file_size: u64,
     /// How many more bytes of values are taken.
     budget: u64,
@@ -185,7 +213,7 @@ struct Reader {
 
 impl Reader {
     /// Shape and values of one dataset, if they are what a weights file may hold.
-    fn tensor(&mut self, dataset: &Dataset, place: &str) -> Result<(Vec<usize>, Vec<f32>), WeightsError> {
+    pub(super) fn tensor(&mut self, dataset: &Dataset, place: &str) -> Result<(Vec<usize>, Vec<f32>), WeightsError> {
         let float = Float::of(dataset, place)?;
         let shape = dataset.shape().map_err(damaged)?;
         let bytes = volume(&shape).and_then(|count| count.checked_mul(float.width()));
