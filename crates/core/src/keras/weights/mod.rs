@@ -18,7 +18,8 @@ mod tests;
 mod write;
 
 pub use assign::assign;
-pub use read::{read, read_model};
+pub use keras3::configuration;
+pub use read::{read, read_for, read_model};
 pub use write::{ModelFile, write, write_model};
 
 use super::file_kind::FileKind;

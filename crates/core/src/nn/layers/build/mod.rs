@@ -99,7 +99,7 @@ pub(in crate::nn) fn build(model: &Model, input_shape: &[usize]) -> Result<Built
     let shapes = model.shapes(Some(&input))?;
     let mut weights = Vec::new();
     let mut places: Vec<Place<'_>> = Vec::with_capacity(shapes.len());
-    for (node, shapes) in model.nodes.iter().zip(&shapes) {
+    for (index, (node, shapes)) in model.nodes.iter().zip(&shapes).enumerate() {
         let first = weights.len();
         weights.extend(shapes.weights.iter().map(|spec| weight(&node.layer.name, spec)));
         let name = &node.layer.name;
