@@ -338,7 +338,7 @@ fn wrong_connections_are_explained() {
         ),
         (
             functional("[1]", "[2]", vec![input("(4, )"), dense(7)]),
-            "layer 2, Dense 'dense_1': inbound_nodes=[7]: there is no layer 7, only 1 to 2; write the numbers of layers, counted \
+            "layer 2, Dense 'dense_1': inbound_nodes=7: there is no layer 7, only 1 to 2; write the numbers of layers, counted \
              from 1, e.g. [1, 2]",
         ),
         (

@@ -64,8 +64,9 @@ const NEWER_KEYS: &[(&str, &str)] = &[
     ("implementation", "1"),
 ];
 
-/// Keys that newer Keras writes though the layer has no use for them.
-const IDLE_KEYS: &[&str] = &["kernel_initializer"];
+/// Keys that newer Keras writes though the layer has no use for them: of separable convolutions, and of a batch normalisation without
+/// `renorm`.
+const IDLE_KEYS: &[&str] = &["kernel_initializer", "renorm_momentum"];
 
 impl Arguments {
     /// Arguments from the fields of the form and the text of its `kwargs` field, which override the fields.
