@@ -111,7 +111,8 @@ fn graph(layers: Vec<(Layer, Vec<usize>)>, inputs: Vec<usize>, outputs: Vec<usiz
         class: ModelClass::Functional,
         nodes: layers
             .into_iter()
-            .map(|(layer, inputs)| Node { layer, inputs })
+            .zip(1..)
+            .map(|((layer, inputs), number)| Node { layer, inputs, number })
             .collect(),
         inputs,
         outputs,
