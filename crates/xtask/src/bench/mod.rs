@@ -66,13 +66,9 @@ pub fn run(args: &Args) -> Result<()> {
         println!("{}\n", machine::description());
         return layers::run_ways(file, args.rounds);
     }
-    let peers = match (args.alone, args.peers.is_empty()) {
-        (true, _) => Vec::new(),
-        (false, true) => venv::peers()?,
-        (false, false) => args.peers.clone(),
-    };
-    println!("{}\n", machine::description());
     if args.layers || args.shapes {
+        let peers = peers(args)?;
+        println!("{}\n", machine::description());
         return layers::run(file, &peers, args.rounds);
     }
     let tutorials = catalogue::chosen(args.only.as_deref())?;
@@ -87,6 +83,8 @@ pub fn run(args: &Args) -> Result<()> {
         .peer_script
         .clone()
         .unwrap_or_else(|| repository::root().join("../shared/peers/keras_tutorials.py"));
+    let peers = peers(args)?;
+    println!("{}\n", machine::description());
     let binaries = args.bin.clone().map_or_else(cargo::build_tools, Ok)?;
     let runner = outcome::runner(&binaries)?;
     let out = repository::target().join("bench");
@@ -109,6 +107,14 @@ pub fn run(args: &Args) -> Result<()> {
         println!("(on the small bundled tables, which say little about speed: give --data DIR)");
     }
     Ok(())
+}
+
+fn peers(args: &Args) -> Result<Vec<PathBuf>> {
+    match (args.alone, args.peers.is_empty()) {
+        (true, _) => Ok(Vec::new()),
+        (false, true) => venv::peers(),
+        (false, false) => Ok(args.peers.clone()),
+    }
 }
 
 fn record(
