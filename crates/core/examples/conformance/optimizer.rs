@@ -126,7 +126,11 @@ pub fn closing(loss: Loss) -> &'static str {
     }
 }
 
-fn case(name: &str, options: Map<String, Value>, loss: Loss, draw: &mut Draw) -> ModelCase {
+fn case(name: &str, mut options: Map<String, Value>, loss: Loss, draw: &mut Draw) -> ModelCase {
+    if loss == Loss::MeanAbsolutePercentageError {
+        // It is in percent: with the others' rate, steps would leap over the minimum, and differences with them.
+        options.insert("lr".to_owned(), json!(rate(name) / 100.0));
+    }
     // Names are kept for the whole run: a few dozen short texts.
     let mut listed: Vec<(&'static str, String)> = options
         .iter()

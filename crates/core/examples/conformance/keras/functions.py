@@ -1,15 +1,16 @@
 """Losses and metrics by themselves."""
 
-import tensors
-import tensorflow as tf
 import keras
+import names
+import tensorflow as tf
+import tensors
 
 
 def loss(question):
     """The mean of a loss over a batch, and its gradient for the predictions."""
     truth = tensors.read(question["truth"])
     predicted = tf.constant(tensors.read(question["predicted"]))
-    function = keras.losses.get(question["loss"])
+    function = keras.losses.get(names.loss(question["loss"]))
     with tf.GradientTape() as tape:
         tape.watch(predicted)
         mean = tf.reduce_mean(function(tf.constant(truth), predicted))
@@ -21,7 +22,7 @@ def metric(question):
     width = question["width"]
     inputs = keras.Input((width,))
     model = keras.Model(inputs, keras.layers.Activation("linear")(inputs))
-    model.compile(loss=question["loss"], metrics=[question["metric"]], optimizer="sgd", run_eagerly=True)
+    model.compile(loss=names.loss(question["loss"]), metrics=[names.metric(question["metric"])], optimizer="sgd", run_eagerly=True)
     for batch in question["batches"]:
         truth, predicted = (tf.constant(tensors.read(batch[name])) for name in ("truth", "predicted"))
         model.compiled_metrics.update_state(truth, predicted)

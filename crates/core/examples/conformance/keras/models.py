@@ -1,11 +1,12 @@
 """What Keras makes of a model: its JSON, shapes, predictions, gradients, and the weights after some steps."""
 
 import dialect
+import keras
+import names
 import numpy as np
 import optimizers
-import tensors
 import tensorflow as tf
-import keras
+import tensors
 
 
 def sizes(shape):
@@ -71,7 +72,7 @@ def train(model, x, training):
     if training["loss"] == "sparse_categorical_crossentropy" and truth.shape[-1] == 1:
         truth = truth[..., 0]
     model.compile(
-        loss=training["loss"],
+        loss=names.loss(training["loss"]),
         optimizer=optimizers.read(training["optimizer"]),
         run_eagerly=True,
     )

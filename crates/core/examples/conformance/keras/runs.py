@@ -1,10 +1,11 @@
 """Whole runs of `fit`, rows in a given order, with callbacks."""
 
 import dialect
+import keras
+import names
 import numpy as np
 import optimizers
 import tensors
-import keras
 
 
 class Ordered(keras.utils.Sequence):
@@ -41,8 +42,8 @@ def fit(question):
     if question["loss"] == "sparse_categorical_crossentropy":
         truth = truth[..., 0]
     model.compile(
-        loss=question["loss"],
-        metrics=question["metrics"],
+        loss=names.loss(question["loss"]),
+        metrics=[names.metric(name) for name in question["metrics"]],
         optimizer=optimizers.read(question["optimizer"]),
         run_eagerly=True,
     )
@@ -62,10 +63,10 @@ def fit(question):
         validation_steps=question.get("validation_steps"),
         callbacks=callbacks,
     )
-    names = [name for name in history.history if name != "lr"]
+    reported = [name for name in history.history if name != "lr"]
     answer = {
         "epochs": [
-            [[name, tensors.number(history.history[name][epoch])] for name in names] for epoch in range(len(history.epoch))
+            [[name, tensors.number(history.history[name][epoch])] for name in reported] for epoch in range(len(history.epoch))
         ],
         "rates": epochs.rates[:len(history.epoch)],
         "weights": [tensors.write(weight) for weight in model.get_weights()],
