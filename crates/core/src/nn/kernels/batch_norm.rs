@@ -10,6 +10,8 @@
 //!
 //! Sums are taken in f64 over blocks of fixed size, in order, so they do not depend on the number of threads.
 
+use std::ops::Range;
+
 use rayon::prelude::*;
 
 /// How a tensor's axes fall around the normalised one.
@@ -40,8 +42,22 @@ impl Axes {
         self.outer * self.inner
     }
 
-    fn channel(self, index: usize) -> usize {
-        index / self.inner % self.channels
+    /// Calls `visit(index, channel)` for each value: counting along spares two divisions a value.
+    fn for_each(self, values: Range<usize>, mut visit: impl FnMut(usize, usize)) {
+        let inner = self.inner.max(1);
+        let mut channel = values.start / inner % self.channels.max(1);
+        let mut place = values.start % inner;
+        for index in values {
+            visit(index, channel);
+            place += 1;
+            if place == inner {
+                place = 0;
+                channel += 1;
+                if channel == self.channels {
+                    channel = 0;
+                }
+            }
+        }
     }
 }
 
@@ -137,10 +153,7 @@ fn sums(len: usize, axes: Axes, f: impl Fn(usize, usize) -> f64 + Sync) -> Vec<f
         .into_par_iter()
         .map(|block| {
             let mut sums = vec![0.0; axes.channels];
-            for i in block * BLOCK..((block + 1) * BLOCK).min(len) {
-                let c = axes.channel(i);
-                sums[c] += f(i, c);
-            }
+            axes.for_each(block * BLOCK..((block + 1) * BLOCK).min(len), |i, c| sums[c] += f(i, c));
             sums
         })
         .collect();
@@ -154,10 +167,8 @@ fn sums(len: usize, axes: Axes, f: impl Fn(usize, usize) -> f64 + Sync) -> Vec<f
 fn map(len: usize, axes: Axes, f: impl Fn(usize, usize) -> f32 + Sync) -> Vec<f32> {
     let mut y = vec![0.0; len];
     y.par_chunks_mut(BLOCK).enumerate().for_each(|(block, chunk)| {
-        for (i, y) in chunk.iter_mut().enumerate() {
-            let i = block * BLOCK + i;
-            *y = f(i, axes.channel(i));
-        }
+        let first = block * BLOCK;
+        axes.for_each(first..first + chunk.len(), |i, c| chunk[i - first] = f(i, c));
     });
     y
 }
