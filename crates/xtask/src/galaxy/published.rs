@@ -102,6 +102,11 @@ pub fn stage(tools: &[Published], place: &Path) -> Result<()> {
             let to = directory.join(from.file_name().unwrap_or_default());
             fs::copy(&from, to).with_context(|| format!("cannot copy {}", from.display()))?;
         }
+        // Asked for a test's file by a short id, Galaxy may look beside any tool of that name.
+        let (test_data, link) = (repository::root().join("test-data"), directory.join("test-data"));
+        if !link.exists() {
+            std::os::unix::fs::symlink(&test_data, &link).with_context(|| format!("cannot link {}", link.display()))?;
+        }
         let text =
             fs::read_to_string(&tool.wrapper).with_context(|| format!("cannot read {}", tool.wrapper.display()))?;
         ensure!(
