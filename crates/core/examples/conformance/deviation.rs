@@ -155,7 +155,7 @@ pub fn distance(ours: &[f32], keras: &[f32]) -> f64 {
     while at < first.len() && beside < second.len() {
         // The same number computed in two ways differs in its last digits.
         let step = first[at].min(second[beside]);
-        let step = step + step.abs() * 1e-5 + 1e-7;
+        let step = step + step.abs() * 1e-4 + 1e-5;
         while at < first.len() && first[at] <= step {
             at += 1;
         }
