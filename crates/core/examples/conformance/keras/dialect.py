@@ -53,6 +53,6 @@ for name in ["Conv1D", "Conv2D", "Conv3D", "Conv2DTranspose", "Conv3DTranspose",
     layer = getattr(keras.layers, name)
     # Where the method stands, once: Conv2D inherits it from the class of all convolutions.
     owner = next(c for c in layer.__mro__ if "call" in vars(c))
-    if not getattr(owner, "channels_last_inside", False):
+    if "channels_last_inside" not in vars(owner):
         channels_last_inside(owner)
         owner.channels_last_inside = True
