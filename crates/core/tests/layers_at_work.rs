@@ -133,13 +133,15 @@ fn a_model_of_several_inputs_or_outputs_is_refused() {
     let refused = graph(vec![input("left"), input("right"), add], vec![0, 1], vec![2]).unwrap_err();
     assert_eq!(
         refused,
-        "the model has 2 inputs, 'left', 'right': a model that is trained on one table has one"
+        "the model has 2 inputs ('left', 'right'), but there is one table of features: only a model with one input and one output can be \
+         trained or asked here"
     );
     let layers = vec![input("x"), dense("a", 0), dense("b", 0)];
     let refused = graph(layers, vec![0], vec![1, 2]).unwrap_err();
     assert_eq!(
         refused,
-        "the model has 2 outputs, 'a', 'b': a model that is trained on one target has one"
+        "the model has 2 outputs ('a', 'b'), but there is one table of targets: only a model with one input and one output can be \
+         trained or asked here"
     );
 }
 

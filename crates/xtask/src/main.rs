@@ -33,7 +33,7 @@ enum Task {
     /// Downloads the tutorials' real data from Zenodo
     Data(data::Args),
     /// Checks everything that can be checked without a Galaxy
-    Test,
+    Test(test::Args),
     /// A real Galaxy on this machine: to look at, and to test the tools in
     Galaxy(galaxy::Args),
     /// Measures whole tutorials, and compares them with Keras
@@ -52,7 +52,7 @@ fn run(task: &Task) -> Result<ExitCode> {
     match task {
         Task::Tutorials(args) => tutorials::run(args)?,
         Task::Data(args) => data::run(args)?,
-        Task::Test => test::run()?,
+        Task::Test(args) => test::run(args)?,
         Task::Galaxy(args) => return galaxy::run(args),
         Task::Bench(args) => bench::run(args)?,
         Task::Dist(args) => dist::run(args)?,

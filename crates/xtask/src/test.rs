@@ -1,5 +1,6 @@
 //! `cargo xtask test`: everything that can be checked without a Galaxy, cheapest first.
 
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::Instant;
 
@@ -7,28 +8,37 @@ use anyhow::{Context, Result, bail};
 
 use crate::cargo::cargo;
 use crate::repository;
+use crate::tutorials;
 use crate::workflow::{Line, run_measured};
 
 /// Both of Burn's CPU backends: the tests pass on each.
 pub const BACKENDS: &str = "galaxy-burn-core/ndarray,galaxy-burn-core/flex";
 
+/// How to check.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Where the programs are that run the workflows, instead of building them
+    #[arg(long, value_name = "DIR")]
+    bin: Option<PathBuf>,
+}
+
 struct Check {
     name: &'static str,
-    run: fn(&mut Vec<String>) -> Result<()>,
+    run: fn(&Args, &mut Vec<String>) -> Result<()>,
 }
 
 const CHECKS: [Check; 7] = [
     Check {
         name: "formatting",
-        run: |_| passes(cargo().args(["fmt", "--all", "--check"])),
+        run: |_, _| passes(cargo().args(["fmt", "--all", "--check"])),
     },
     Check {
         name: "the wrappers' form against the catalogue of layers",
-        run: |_| passes(itself()?.args(["wrappers", "--check"])),
+        run: |_, _| passes(itself()?.args(["wrappers", "--check"])),
     },
     Check {
         name: "clippy",
-        run: |_| {
+        run: |_, _| {
             passes(cargo().args([
                 "clippy",
                 "--quiet",
@@ -44,7 +54,7 @@ const CHECKS: [Check; 7] = [
     },
     Check {
         name: "documentation",
-        run: |_| {
+        run: |_, _| {
             passes(
                 cargo()
                     .args([
@@ -62,25 +72,25 @@ const CHECKS: [Check; 7] = [
     },
     Check {
         name: "unit and integration tests, on both backends",
-        run: unit_tests,
+        run: |_, summaries| unit_tests(summaries),
     },
     Check {
         name: "the tutorials' workflows on the bundled data",
-        run: |_| crate::tutorials::run(&crate::tutorials::Args::bundled_and_asserted(false)),
+        run: |args, _| tutorials::run(&tutorials::Args::bundled_and_asserted(false, args.bin.clone())),
     },
     Check {
         name: "the published tools' workflows of both generations on the bundled data",
-        run: |_| crate::tutorials::run(&crate::tutorials::Args::bundled_and_asserted(true)),
+        run: |args, _| tutorials::run(&tutorials::Args::bundled_and_asserted(true, args.bin.clone())),
     },
 ];
 
 /// Runs all checks up to the first that fails. The last lines are the test runners' own counts.
-pub fn run() -> Result<()> {
+pub fn run(args: &Args) -> Result<()> {
     let mut summaries = Vec::new();
     for check in &CHECKS {
         println!("== {}", check.name);
         let start = Instant::now();
-        let result = (check.run)(&mut summaries);
+        let result = (check.run)(args, &mut summaries);
         println!(
             "== {}: {} after {:.0} s",
             check.name,

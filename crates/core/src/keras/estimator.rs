@@ -167,6 +167,9 @@ pub struct CompileParams {
     pub metrics: Vec<Metric>,
 }
 
+/// Rows a step where nobody says how many, as in Keras.
+pub const BATCH_SIZE: u32 = 32;
+
 /// How the model is trained.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct FitParams {

@@ -2,13 +2,13 @@
 //! (to predict at once), to an estimator.
 
 mod form;
-mod parameter_table;
 
 use std::fmt::Write as _;
 use std::path::Path;
 
 use serde_json::Value;
 
+use super::hyperparameters;
 use crate::galaxy::inputs;
 use crate::galaxy::output::Outputs;
 use crate::keras::callback::Callback;
@@ -82,7 +82,7 @@ fn to_be_trained(form: &TrainModel) -> Result<Plan> {
     let parameters = form
         .get_params
         .0
-        .then(|| parameter_table::table(&estimator, form.fit_params.get("callbacks")));
+        .then(|| hyperparameters::table(&estimator, form.fit_params.get("callbacks")));
     let summary = describe(&estimator, &model, shapes.as_deref());
     Ok(Plan {
         estimator,

@@ -58,6 +58,9 @@ pub fn run(inputs: &Path, dir: &Path, memory_mb: Option<u64>, report: &mut dyn W
         say(report, &format!("warning: {warning}"))?;
     }
     same_rows(&plan, &x, &truth)?;
+    for change in &plan.changes {
+        say(report, &format!("changed {change}"))?;
+    }
     let seed = job_seed(plan.fit.random_seed);
     say(report, &seed_note(seed, plan.fit.random_seed.is_some()))?;
     let mut network = Network::new(&plan.model, &[x.columns], seed, &device::default()?)?;

@@ -1,5 +1,6 @@
 //! What each Galaxy tool does, one module a tool: read the inputs JSON, check it into a plan, work, write the output files.
 
+mod hyperparameters;
 pub mod keras_model_builder;
 pub mod keras_model_config;
 #[cfg(feature = "engine")]

@@ -82,6 +82,16 @@ fn jobs(test_data: &Path) -> Vec<Job> {
             form: builder(model, &path("_config.json")),
             keep: vec![("estimator.zip", format!("{model}.zip"))],
         });
+        if model == "classifier" {
+            // With the list of its parameters, for the test that changes some.
+            let mut form = builder(model, &path("_config.json"));
+            form["mode_selection"]["get_params"] = json!(true);
+            jobs.push(Job {
+                tool: "keras_model_builder",
+                form,
+                keep: vec![("params.tabular", format!("{model}_params.tabular"))],
+            });
+        }
         jobs.push(Job {
             tool: "keras_train_and_eval",
             form: training(model, &path(".zip"), &test_data.join("tables")),

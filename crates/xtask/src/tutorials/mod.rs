@@ -57,8 +57,9 @@ impl Args {
     }
 
     /// As `cargo xtask test` runs them: this suite's own workflows, or those of the published tools.
-    pub fn bundled_and_asserted(published: bool) -> Self {
+    pub fn bundled_and_asserted(published: bool, bin: Option<PathBuf>) -> Self {
         Self {
+            bin,
             asserted: true,
             published,
             ..Self::default()

@@ -96,6 +96,27 @@ impl Literal {
         }
     }
 
+    /// The value as JSON, where tuples become arrays; none for calls and what is made of them, and for dicts with other keys than texts.
+    #[must_use]
+    pub fn to_json(&self) -> Option<Value> {
+        Some(match self {
+            Self::None => Value::Null,
+            Self::Bool(value) => Value::from(*value),
+            Self::Int(value) => Value::from(*value),
+            Self::Float(value) => Value::from(*value),
+            Self::Str(text) => Value::from(text.as_str()),
+            Self::Tuple(items) | Self::List(items) => items.iter().map(Self::to_json).collect::<Option<_>>()?,
+            Self::Dict(entries) => entries
+                .iter()
+                .map(|(key, value)| match key {
+                    Self::Str(key) => Some((key.clone(), value.to_json()?)),
+                    _ => None,
+                })
+                .collect::<Option<_>>()?,
+            Self::Call { .. } => return None,
+        })
+    }
+
     /// The items of a tuple or a list.
     #[must_use]
     pub fn items(&self) -> Option<&[Self]> {

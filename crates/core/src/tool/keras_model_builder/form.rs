@@ -6,14 +6,11 @@ use serde_json::{Map, Value};
 use crate::Result;
 use crate::galaxy::inputs::{DatasetPath, Flag, OptionalInteger};
 use crate::keras::callback::Callback;
-use crate::keras::estimator::{CompileParams, Container, FitParams, LearningType};
+use crate::keras::estimator::{BATCH_SIZE, CompileParams, Container, FitParams, LearningType};
 use crate::keras::loss::Loss;
 use crate::keras::metric::Metric;
 use crate::keras::optimizer::Optimizer;
 use crate::keras::parameter::{ParameterError, Parameters, Range};
-
-/// Keras's batch size when the field was left empty.
-const BATCH_SIZE: u32 = 32;
 
 #[derive(Deserialize)]
 pub(super) struct Form {

@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::form::{Form, InputOptions, Scheme, Scoring, SplitAlgos, ValSplitAlgos};
+use super::super::hyperparameters::{self, Change};
+use super::form::{Form, HyperparamsSwapping, InputOptions, Scheme, Scoring, SplitAlgos, ValSplitAlgos};
 use crate::galaxy::columns::split_names;
 use crate::galaxy::inputs::{self, OptionalNumber, TableInput};
 use crate::keras::estimator::{CompileParams, Container, Estimator, FitParams, LearningType};
@@ -20,6 +21,8 @@ pub(super) struct Plan {
     pub estimator: Estimator,
     /// The kind of file that the estimator came in, and goes out in.
     pub container: Container,
+    /// What the form changes of the estimator's parameters, for people to read.
+    pub changes: Vec<String>,
     pub model: Model,
     pub compile: CompileParams,
     pub fit: FitParams,
@@ -81,17 +84,9 @@ impl Plan {
                 return Err(not_yet("input from a reference genome and intervals", "tabular data"));
             }
         };
-        for swap in &scheme.hyperparams_swapping.param_set {
-            if swap.sp_value.given().is_some() {
-                return Err(Error::Input(format!(
-                    "changing the hyperparameter '{}' in this tool is not supported yet: leave the new value empty and set it when \
-                     the model is created",
-                    swap.sp_name.given().unwrap_or("?")
-                )));
-            }
-        }
         let path = scheme.infile_estimator.required("infile_estimator")?;
-        let (estimator, container) = read_estimator(path)?;
+        let (mut estimator, container) = read_estimator(path)?;
+        let changes = hyperparameters::apply(&changes(&scheme.hyperparams_swapping)?, &mut estimator)?;
         let (Some(compile), Some(fit)) = (estimator.compile.clone(), estimator.fit.clone()) else {
             return Err(Error::Input(format!(
                 "{}: this estimator was made in the mode 'prefitted' and is ready for Model Prediction; to train, create it in the \
@@ -120,8 +115,28 @@ impl Plan {
             save_history: form.save.contains("save_csvlogger"),
             container,
             estimator,
+            changes,
         })
     }
+}
+
+/// The form's new values of hyperparameters; a row without a value changes nothing.
+fn changes(form: &HyperparamsSwapping) -> Result<Vec<Change>> {
+    let given = form
+        .param_set
+        .iter()
+        .filter_map(|row| Some((row, row.sp_value.given()?)));
+    given
+        .map(|(row, value)| match row.sp_name.given() {
+            Some(name) => Ok(Change {
+                name: name.to_owned(),
+                value: value.to_owned(),
+            }),
+            None => Err(Error::Input(format!(
+                "hyperparameter swapping: the new value {value} has no parameter; choose the parameter's name, or leave the value empty"
+            ))),
+        })
+        .collect()
 }
 
 impl Split {

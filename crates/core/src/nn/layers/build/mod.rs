@@ -94,9 +94,11 @@ impl Place<'_> {
 /// # Errors
 /// When the shapes do not fit the layers, a layer cannot be run, or the model has not one input and one output.
 pub(in crate::nn) fn build(model: &Model, input_shape: &[usize]) -> Result<Built> {
-    let last = only_output(model)?;
     let input: Shape = input_shape.iter().copied().map(Some).collect();
     let shapes = model.shapes(Some(&input))?;
+    let [last] = model.outputs[..] else {
+        return Err(Error::Internal("the model has not one output".into()));
+    };
     let mut weights = Vec::new();
     let mut places: Vec<Place<'_>> = Vec::with_capacity(shapes.len());
     for (index, (node, shapes)) in model.nodes.iter().zip(&shapes).enumerate() {
@@ -175,29 +177,6 @@ pub(in crate::nn) fn build(model: &Model, input_shape: &[usize]) -> Result<Built
         masked_output: masked[last] && places[last].output.len() > 1,
         ids: ids(&places)?,
     })
-}
-
-/// The number of the layer whose output is the model's; there must be one, and one input.
-fn only_output(model: &Model) -> Result<usize> {
-    let names = |nodes: &[usize]| {
-        let names = nodes.iter().map(|&node| format!("'{}'", model.nodes[node].layer.name));
-        names.collect::<Vec<_>>().join(", ")
-    };
-    if model.inputs.len() > 1 {
-        return Err(Error::Input(format!(
-            "the model has {} inputs, {}: a model that is trained on one table has one",
-            model.inputs.len(),
-            names(&model.inputs)
-        )));
-    }
-    match model.outputs[..] {
-        [last] => Ok(last),
-        _ => Err(Error::Input(format!(
-            "the model has {} outputs, {}: a model that is trained on one target has one",
-            model.outputs.len(),
-            names(&model.outputs)
-        ))),
-    }
 }
 
 /// Whether what a layer puts out is still the network's input, at most in another shape or order: whole numbers stay whole numbers.

@@ -19,30 +19,12 @@ const VALUE_LIMIT: usize = 100;
 const NOT_ELIGIBLE: [&str; 6] = ["n_jobs", "pre_dispatch", "memory", "name", "nthread", "_path"];
 
 /// The table of an estimator that is to be trained; `callbacks` are the form's, as the original shows them.
-pub(super) fn table(estimator: &Estimator, callbacks: Option<&Value>) -> String {
-    let mut rows = compile_and_fit(estimator, callbacks);
-    let config = estimator.model.get("config").cloned().unwrap_or(Value::Null);
-    // Models of Keras before 2.2.3 have the list of layers in place of the configuration.
-    let layers = config
-        .get("layers")
-        .unwrap_or(&config)
-        .as_array()
-        .cloned()
-        .unwrap_or_default();
-    for (index, layer) in layers.iter().enumerate() {
-        let class = layer.get("class_name").and_then(Value::as_str).unwrap_or_default();
-        descend(&format!("layers_{index}_{class}"), layer, &mut rows);
-    }
-    rows.push(("config".to_owned(), config));
-    rows.sort_by(|(a, _), (b, _)| depth(a).cmp(&depth(b)).then_with(|| a.cmp(b)));
-
+#[must_use]
+pub fn table(estimator: &Estimator, callbacks: Option<&Value>) -> String {
+    let rows = rows(estimator, callbacks);
     let mut table = String::from("\tParameter\tValue\n");
     for (name, value) in &rows {
-        let mark = if NOT_ELIGIBLE.iter().any(|ending| name.ends_with(ending)) {
-            '*'
-        } else {
-            '@'
-        };
+        let mark = if is_eligible(name) { '@' } else { '*' };
         let mut text = Literal::from_json(value).to_string();
         if value.is_object() {
             text = text.chars().take(VALUE_LIMIT).collect();
@@ -52,6 +34,43 @@ pub(super) fn table(estimator: &Estimator, callbacks: Option<&Value>) -> String 
     }
     table.push_str("\tNote:\t@: can be changed in Deep learning training and evaluation.\n");
     table
+}
+
+/// Whether the parameter is one that can be changed.
+pub(super) fn is_eligible(name: &str) -> bool {
+    !NOT_ELIGIBLE.iter().any(|ending| name.ends_with(ending))
+}
+
+/// All parameters with their values, in the table's order.
+pub(super) fn rows(estimator: &Estimator, callbacks: Option<&Value>) -> Vec<(String, Value)> {
+    let mut rows = compile_and_fit(estimator, callbacks);
+    for (index, layer) in layers(&estimator.model).iter().enumerate() {
+        descend(&layer_name(index, layer), layer, &mut rows);
+    }
+    let config = estimator.model.get("config").cloned().unwrap_or(Value::Null);
+    rows.push(("config".to_owned(), config));
+    rows.sort_by(|(a, _), (b, _)| depth(a).cmp(&depth(b)).then_with(|| a.cmp(b)));
+    rows
+}
+
+/// The layers of a Keras model's JSON. Models of Keras before 2.2.3 have them in place of the configuration.
+fn layers(model: &Value) -> &[Value] {
+    let config = model.get("config").unwrap_or(&Value::Null);
+    let layers = config.get("layers").unwrap_or(config);
+    layers.as_array().map_or(&[], Vec::as_slice)
+}
+
+/// The same, to be changed.
+pub(super) fn layers_mut(model: &mut Value) -> Option<&mut Vec<Value>> {
+    let config = model.get_mut("config")?;
+    let listed = config.get("layers").is_some();
+    if listed { config.get_mut("layers")? } else { config }.as_array_mut()
+}
+
+/// What the parameters of the layer at `index` begin with: `layers_0_Dense`.
+pub(super) fn layer_name(index: usize, layer: &Value) -> String {
+    let class = layer.get("class_name").and_then(Value::as_str).unwrap_or_default();
+    format!("layers_{index}_{class}")
 }
 
 /// A parameter and, if it is an object, everything in it.
