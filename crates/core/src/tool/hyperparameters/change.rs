@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::table::{is_eligible, layer_name, layers_mut, rows};
+use super::table::{is_eligible, layer_name, rows};
 use crate::keras::estimator::{BATCH_SIZE, CompileParams, Estimator, FitParams};
 use crate::keras::literal::{Literal, quoted};
 use crate::keras::loss::Loss;
@@ -255,4 +255,11 @@ fn layer_parameter<'a>(estimator: &'a mut Estimator, name: &str) -> Result<&'a m
         place = place.and_then(|value| value.get_mut(step));
     }
     place.ok_or_else(|| Error::Internal(format!("{name} is listed but is not there")))
+}
+
+/// The layers of a Keras model's JSON, to be changed.
+fn layers_mut(model: &mut Value) -> Option<&mut Vec<Value>> {
+    let config = model.get_mut("config")?;
+    let listed = config.get("layers").is_some();
+    if listed { config.get_mut("layers")? } else { config }.as_array_mut()
 }

@@ -60,13 +60,6 @@ fn layers(model: &Value) -> &[Value] {
     layers.as_array().map_or(&[], Vec::as_slice)
 }
 
-/// The same, to be changed.
-pub(super) fn layers_mut(model: &mut Value) -> Option<&mut Vec<Value>> {
-    let config = model.get_mut("config")?;
-    let listed = config.get("layers").is_some();
-    if listed { config.get_mut("layers")? } else { config }.as_array_mut()
-}
-
 /// What the parameters of the layer at `index` begin with: `layers_0_Dense`.
 pub(super) fn layer_name(index: usize, layer: &Value) -> String {
     let class = layer.get("class_name").and_then(Value::as_str).unwrap_or_default();
