@@ -61,15 +61,15 @@ impl Network {
             .saturating_add(partial_sums)
     }
 
-    /// Into pieces of how many rows a batch of `rows` is best cut, in training or in a mere forward: a piece's results then stay in the
-    /// processor's caches from layer to layer and back. All rows at once where that would change a result or gain nothing.
+    /// Into pieces of how many rows a batch of `rows` is best cut, in training or in a mere forward: a piece's results then stay in one
+    /// core's cache from layer to layer and back. All rows at once where that would change a result or gain nothing.
     ///
     /// The cut follows from shapes alone, never from the machine, as it decides the order in which gradients are added.
     #[must_use]
     pub fn piece_rows(&self, rows: usize, training: bool) -> usize {
-        /// Bytes of results that caches hold.
-        const CACHED: usize = 8 << 20;
-        /// Fewer rows do not feed the threads.
+        /// Bytes of results that a core's cache holds.
+        const CACHED: usize = 2 << 20;
+        /// Of fewer rows a piece is not worth what it costs beside its rows.
         const FEWEST: usize = 32;
         if !self.stages().iter().all(|stage| stage.layer.takes_pieces()) {
             return rows;

@@ -6,6 +6,7 @@ use crate::galaxy::inputs::TableInput;
 use crate::galaxy::table::Matrix;
 use crate::nn::kernels::recurrent;
 use crate::nn::network::Network;
+use crate::nn::threads;
 use crate::train::metrics::largest;
 use crate::train::samples;
 use crate::{Error, Result};
@@ -36,13 +37,17 @@ impl Predictions {
             None => (0..rows.len()).collect(),
         };
         let at_once = network.rows_within(BATCH_BYTES, network.piece_rows(BATCH, false));
-        for places in order.chunks(at_once) {
-            let picked: Vec<usize> = places.iter().map(|&place| rows[place]).collect();
+        let pieces: Vec<&[usize]> = order.chunks(at_once).collect();
+        let of_piece = |piece: usize| {
+            let picked: Vec<usize> = pieces[piece].iter().map(|&place| rows[place]).collect();
             let predicted = network.predict(samples::gather(x, row, &picked))?;
+            Ok::<_, Error>((pieces[piece], predicted))
+        };
+        threads::in_order(pieces.len(), of_piece, |(places, predicted)| {
             for (&place, outputs) in places.iter().zip(predicted.chunks_exact(width.max(1))) {
                 values[place * width..(place + 1) * width].copy_from_slice(outputs);
             }
-        }
+        })?;
         Ok(Self { values, width })
     }
 

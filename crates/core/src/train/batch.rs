@@ -4,11 +4,12 @@
 //! So loss and gradients of a batch are the means of those of its pieces, each weighted by its rows.
 
 use super::samples::Samples;
-use crate::Result;
 use crate::keras::loss::Loss;
 use crate::nn::layer::Pass;
 use crate::nn::network::{Network, Trained};
 use crate::nn::random::Seed;
+use crate::nn::threads;
+use crate::{Error, Result};
 
 /// Loss, predictions and gradients of the rows `rows` of `samples` in training step `step`.
 ///
@@ -22,23 +23,25 @@ pub fn gradients(
     seed: Seed,
     step: u64,
 ) -> Result<Trained> {
-    let piece_rows = network.piece_rows(rows.len(), true);
+    let pieces: Vec<&[usize]> = rows.chunks(network.piece_rows(rows.len(), true)).collect();
     let mut whole: Option<Trained> = None;
-    for (piece, of_piece) in (0..).zip(rows.chunks(piece_rows)) {
-        let (x, truth) = samples.gather(of_piece);
+    let of_piece = |number: usize| {
+        let rows_of_piece = pieces[number];
+        let (x, truth) = samples.gather(rows_of_piece);
         let mut pass = Pass {
-            piece,
+            piece: number as u64,
             ..Pass::training(seed, step)
         };
         let mut trained = network.gradients(x, truth, loss, &mut pass)?;
-        if of_piece.len() < rows.len() {
-            scale(&mut trained, of_piece.len() as f64 / rows.len() as f64);
+        if pieces.len() > 1 {
+            scale(&mut trained, rows_of_piece.len() as f64 / rows.len() as f64);
         }
-        match &mut whole {
-            None => whole = Some(trained),
-            Some(whole) => add(whole, trained),
-        }
-    }
+        Ok::<_, Error>(trained)
+    };
+    threads::in_order(pieces.len(), of_piece, |trained| match &mut whole {
+        None => whole = Some(trained),
+        Some(whole) => add(whole, trained),
+    })?;
     Ok(whole.unwrap_or_default())
 }
 
@@ -122,6 +125,21 @@ mod tests {
             for (a, b) in a.iter().zip(b) {
                 assert!((a - b).abs() < 1e-5 * largest, "{a} {b} of {largest}");
             }
+        }
+    }
+
+    #[test]
+    fn pieces_give_the_same_bytes_on_any_number_of_threads() {
+        let (network, samples) = (network(), samples(200));
+        let rows: Vec<usize> = (0..200).rev().collect();
+        let run = || {
+            let loss = Loss::CategoricalCrossentropy;
+            let trained = gradients(&network, &samples, &rows, loss, Seed(1), 0).unwrap();
+            (trained.loss, trained.predicted, trained.gradients)
+        };
+        let alone = threads::pool(1).unwrap().install(run);
+        for count in [2, 3, 7] {
+            assert!(threads::pool(count).unwrap().install(run) == alone, "{count} threads");
         }
     }
 }

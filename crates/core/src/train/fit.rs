@@ -12,7 +12,7 @@ use crate::keras::metric::Metric;
 use crate::keras::optimizer::Optimizer;
 use crate::nn::network::Network;
 use crate::nn::random::{self, Seed, Stream};
-use crate::nn::weight;
+use crate::nn::{threads, weight};
 use crate::{Error, Result};
 
 /// What to train for, and how.
@@ -174,17 +174,20 @@ pub fn judge(network: &Network, plan: &FitPlan, samples: &Samples, rows: &[usize
 
 fn evaluate(network: &Network, plan: &FitPlan, samples: &Samples, rows: &[usize], metrics: &mut Metrics) -> Result<()> {
     let penalty = network.weight_penalty();
-    for rows in rows
+    let batches = rows
         .chunks(plan.batch_size)
-        .take(plan.validation_steps.unwrap_or(usize::MAX))
-    {
-        for rows in rows.chunks(network.piece_rows(rows.len(), false)) {
-            let (x, truth) = samples.gather(rows);
-            let (loss, predicted) = network.evaluate(x, &truth, plan.loss)?;
-            metrics.add(loss + penalty, &truth, &predicted);
-        }
-    }
-    Ok(())
+        .take(plan.validation_steps.unwrap_or(usize::MAX));
+    let pieces: Vec<&[usize]> = batches
+        .flat_map(|rows| rows.chunks(network.piece_rows(rows.len(), false)))
+        .collect();
+    let of_piece = |piece: usize| {
+        let (x, truth) = samples.gather(pieces[piece]);
+        let (loss, predicted) = network.evaluate(x, &truth, plan.loss)?;
+        Ok::<_, Error>((loss, truth, predicted))
+    };
+    threads::in_order(pieces.len(), of_piece, |(loss, truth, predicted)| {
+        metrics.add(loss + penalty, &truth, &predicted);
+    })
 }
 
 /// One optimiser step, then constraints, then what the forward itself changes: the gradients and updates of

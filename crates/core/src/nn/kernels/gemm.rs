@@ -5,9 +5,8 @@
 //! depend on the number of threads.
 
 use gemm::Parallelism;
-use rayon::prelude::*;
 
-use crate::nn::threads::WORTH_WAKING_THREADS;
+use crate::nn::threads::{self, WORTH_WAKING_THREADS};
 
 /// A matrix in a slice, possibly transposed.
 #[derive(Clone, Copy)]
@@ -168,7 +167,7 @@ pub fn multiply_in_tiles(a: Matrix, b: Matrix, mut c: MatrixMut, mode: Mode) {
     };
     let (down, across) = (rows.div_ceil(tile_rows), columns.div_ceil(tile_columns));
     let target = Target::of(&mut c);
-    (0..down * across).into_par_iter().for_each(|index| {
+    threads::each(down * across, cost, |index| {
         let (top, left) = (index / across * tile_rows, index % across * tile_columns);
         let tile = Tile {
             rows: top..(top + tile_rows).min(rows),
