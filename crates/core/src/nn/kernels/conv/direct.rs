@@ -278,31 +278,42 @@ impl Pooled<'_> {
             ..
         } = self.prepared;
         let Laid { fields, offsets, live } = *self.laid;
+        let nothing = (s.splat(0.0), s.splat(0.0));
+        // What windows over nothing but zeros come to.
+        let mut empty = [nothing; V];
+        for (v, empty) in empty.iter_mut().enumerate() {
+            // SAFETY: `bias` holds `V` whole vectors from the block's place on.
+            let bias = unsafe { s.load(bias.as_ptr().add(block.bias_at + v * S::LANES)) };
+            *empty = winner_behind_relu(s, [bias; 4]);
+        }
         for (window, quad) in self.quads.iter().enumerate() {
             let [a, b, c, d] = *quad;
             let places = [offsets[a], offsets[b], offsets[c], offsets[d]];
+            let mut chosen = empty;
             // SAFETY: `pooled` has checked that every window lies in `fields` and that `y` and `winners` have `filters` values for each
             // pooling window; `kernel` and `bias` hold `V` whole vectors for each value of the patch from the block's place on.
             unsafe {
-                let mut sums = [[s.splat(0.0); V]; 4];
-                for v in 0..V {
-                    let bias = s.load(bias.as_ptr().add(block.bias_at + v * S::LANES));
-                    for sums in &mut sums {
-                        sums[v] = bias;
-                    }
-                }
                 if live.is_empty() || places.iter().any(|place| live[*place]) {
+                    let mut sums = [[s.splat(0.0); V]; 4];
+                    for v in 0..V {
+                        let bias = s.load(bias.as_ptr().add(block.bias_at + v * S::LANES));
+                        for sums in &mut sums {
+                            sums[v] = bias;
+                        }
+                    }
                     let mut from = [fields.as_ptr(); 4];
                     for (from, place) in from.iter_mut().zip(places) {
                         *from = from.add(place);
                     }
                     product(s, &from, &field.runs, kernel.as_ptr().add(block.kernel_at), &mut sums);
+                    let [a, b, c, d] = &sums;
+                    for v in 0..V {
+                        chosen[v] = winner_behind_relu(s, [a[v], b[v], c[v], d[v]]);
+                    }
                 }
-                for v in 0..V {
+                for (v, (best, winner)) in chosen.into_iter().enumerate() {
                     let filter = block.first + v * S::LANES;
                     let left = filters.saturating_sub(filter);
-                    let [a, b, c, d] = &sums;
-                    let (best, winner) = winner_behind_relu(s, [a[v], b[v], c[v], d[v]]);
                     let at = window * filters + filter;
                     if left >= S::LANES {
                         s.store(self.y.as_mut_ptr().add(at), best);

@@ -33,6 +33,9 @@ const IN: usize = 6;
 /// Places of a transformed tile.
 const PLACES: usize = IN * IN;
 
+/// Tiles that are multiplied together.
+const TILES: usize = 12;
+
 /// A transformed kernel and the tiles of a row: made once for a batch.
 pub struct Winograd {
     isa: Isa,
@@ -124,10 +127,10 @@ impl Winograd {
             self.blocks * self.vectors * lanes,
         );
         let total = rows * self.tiles[0] * self.tiles[1];
-        let at_once = (CACHED / (PLACES * (inputs + outputs))).clamp(12, 96).min(total);
-        // Tiles overlap, so that each value is read more than twice: from a copy that begins at a cache line even where nothing is padded.
-        with_scratch(rows * self.field.len(), |fields| {
-            self.field.fill(x, fields);
+        // Whole register tiles of tiles.
+        let at_once = CACHED / (PLACES * (inputs + outputs)) / TILES * TILES;
+        let at_once = at_once.clamp(TILES, 8 * TILES).min(total);
+        let mut multiply = |fields: &[f32]| {
             with_scratch(PLACES * at_once * (inputs + outputs), |scratch| {
                 let (transformed, products) = scratch.split_at_mut(PLACES * at_once * inputs);
                 for first in (0..total).step_by(at_once) {
@@ -137,7 +140,7 @@ impl Winograd {
                         Tiles {
                             plan: self,
                             fields,
-                            y,
+                            y: &mut *y,
                             range,
                             transformed,
                             products,
@@ -145,6 +148,13 @@ impl Winograd {
                     );
                 }
             });
+        };
+        if self.field.is_input() {
+            return multiply(x);
+        }
+        with_scratch(rows * self.field.len(), |fields| {
+            self.field.fill(x, fields);
+            multiply(fields);
         });
     }
 
@@ -248,7 +258,7 @@ impl Tiles<'_> {
         } = self.plan;
         let stride = channels.next_multiple_of(S::LANES);
         let place_stride = self.range.len() * stride;
-        let [two, four, five] = [2.0, 4.0, 5.0].map(|value| s.splat(value));
+        let factors = [2.0, -2.0, 4.0, -4.0, -5.0].map(|value| s.splat(value));
         for (at, tile) in self.range.clone().enumerate() {
             let (row, top, left) = self.plan.place(tile);
             let from = row * field.len() + top * OUT * line + left * OUT * channels;
@@ -264,14 +274,14 @@ impl Tiles<'_> {
                         for (height, cell) in cells.iter_mut().enumerate() {
                             *cell = load_up_to(s, d.add(height * line + column * channels), channels - channel);
                         }
-                        let places = input_transform(s, &cells, two, four, five);
+                        let places = input_transform(s, &cells, &factors);
                         for (half, place) in half.iter_mut().zip(places) {
                             half[column] = place;
                         }
                     }
                     let to = self.transformed.as_mut_ptr().add(at * stride + channel);
                     for (height, half) in half.iter().enumerate() {
-                        let places = input_transform(s, half, two, four, five);
+                        let places = input_transform(s, half, &factors);
                         for (column, place) in places.iter().enumerate() {
                             s.store(to.add((height * IN + column) * place_stride), *place);
                         }
@@ -417,26 +427,20 @@ fn kernel_transform<S: Simd>(s: S, g: &[S::Vector; 3]) -> [S::Vector; IN] {
 
 /// `Bᵀ d` of one column.
 #[inline(always)]
-fn input_transform<S: Simd>(
-    s: S,
-    d: &[S::Vector; IN],
-    two: S::Vector,
-    four: S::Vector,
-    five: S::Vector,
-) -> [S::Vector; IN] {
+fn input_transform<S: Simd>(s: S, d: &[S::Vector; IN], factors: &[S::Vector; 5]) -> [S::Vector; IN] {
     let [d0, d1, d2, d3, d4, d5] = *d;
+    let [two, minus_two, four, minus_four, minus_five] = *factors;
     // Pairs of rows share their even and odd parts.
-    let even = s.sub(d4, s.mul(four, d2));
-    let odd = s.sub(d3, s.mul(four, d1));
-    let near = s.sub(d4, d2);
-    let far = s.mul(two, s.sub(d3, d1));
+    let even = s.mul_add(minus_four, d2, d4);
+    let odd = s.mul_add(minus_four, d1, d3);
+    let (near, far) = (s.sub(d4, d2), s.sub(d3, d1));
     [
-        s.add(s.sub(s.mul(four, d0), s.mul(five, d2)), d4),
+        s.mul_add(four, d0, s.mul_add(minus_five, d2, d4)),
         s.add(even, odd),
         s.sub(even, odd),
-        s.add(near, far),
-        s.sub(near, far),
-        s.add(s.sub(s.mul(four, d1), s.mul(five, d3)), d5),
+        s.mul_add(two, far, near),
+        s.mul_add(minus_two, far, near),
+        s.mul_add(four, d1, s.mul_add(minus_five, d3, d5)),
     ]
 }
 
