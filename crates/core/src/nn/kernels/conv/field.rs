@@ -89,6 +89,11 @@ impl Field {
         self.dims.iter().product::<usize>() * self.channels
     }
 
+    /// Values from one line of the field to the next.
+    pub fn line(&self) -> usize {
+        self.dims[2] * self.channels
+    }
+
     /// Whether the field is the input itself.
     pub fn is_input(&self) -> bool {
         self.window.pad_before == [0; 3] && self.dims == self.window.input

@@ -17,6 +17,7 @@ mod col2im;
 mod direct;
 mod field;
 mod kernel_gradient;
+mod lookup;
 mod plan;
 mod sparse;
 pub(in crate::nn::kernels) mod tile;

@@ -9,13 +9,15 @@
 //!   they are added ([`Sparse::input`]).
 //!
 //! Vectors run over the patch in both, so the kernel is kept filter by filter, `[filters, patch]`. The patches of a first layer on
-//! pictures are too short for that (nine values); there vectors run over filters, each lane masked to the cell that its filter's
-//! maximum came from, and windows over nothing but zeros are left out.
+//! pictures are too short for that (nine values); there vectors run over filters, and each lane looks its winner's values up
+//! ([`lookup`](super::lookup)) or, where that does not reach, is masked to the cell that its maximum came from. Windows over nothing
+//! but zeros are left out.
 
 use std::cell::RefCell;
 
 use super::ConvGeometry;
 use super::field::{Field, Run};
+use super::lookup::{Lookup, Row};
 use super::tile::{load_up_to, store};
 use crate::nn::kernels::max_pool::CLOSED;
 use crate::nn::kernels::simd::{Isa, Simd, Work, run};
@@ -41,6 +43,8 @@ pub struct Sparse {
     places: Vec<usize>,
     /// Whether vectors run over filters, not over patches.
     by_filters: bool,
+    /// If so, how lanes look up their winners' values.
+    lookup: Option<Lookup>,
 }
 
 /// A non-zero gradient: where it applies (a patch in the field, or a filter in the kernel) and its value.
@@ -99,6 +103,11 @@ impl Sparse {
         }
         let isa = Isa::current();
         let by_filters = by_filters(isa, &field, cells);
+        let lookup = if by_filters {
+            Lookup::new(isa, geometry, pool, &field)
+        } else {
+            None
+        };
         Self {
             isa,
             taps: field.taps(),
@@ -108,6 +117,7 @@ impl Sparse {
             cells,
             places,
             by_filters,
+            lookup,
         }
     }
 
@@ -173,22 +183,21 @@ impl Sparse {
 
     /// [`Self::parameters`] filter by filter.
     fn long_patches(&self, field: &[f32], pooled: Pooled, dk: &mut [f32], db: &mut [f32]) {
-        // All non-zeros of a filter side by side; a closed one is written and then overwritten by the next.
+        // All non-zeros of a filter side by side; what is closed is written and then overwritten by the next.
         with_lists(self.filters * self.pooled, self.filters, |slopes, counts| {
-            for filter in 0..self.filters {
-                let list = &mut slopes[filter * self.pooled..][..self.pooled];
-                let values = pooled.dy[filter..].iter().step_by(self.filters);
-                let winners = pooled.winners[filter..].iter().step_by(self.filters);
-                let (mut count, mut sum) = (0, 0.0);
-                for ((value, winner), places) in values.zip(winners).zip(self.places.chunks_exact(self.cells)) {
+            let windows = pooled
+                .dy
+                .chunks_exact(self.filters)
+                .zip(pooled.winners.chunks_exact(self.filters));
+            for ((dy, winners), places) in windows.zip(self.places.chunks_exact(self.cells)) {
+                let lists = slopes.chunks_exact_mut(self.pooled).zip(&mut *counts).zip(&mut *db);
+                for ((value, winner), ((list, count), db)) in dy.iter().zip(winners).zip(lists) {
                     let open = *winner != CLOSED && *value != 0.0;
                     let at = short(places[usize::from(*winner).min(self.cells - 1)]);
-                    list[count] = Slope { at, value: *value };
-                    count += usize::from(open);
-                    sum += if open { *value } else { 0.0 };
+                    list[*count] = Slope { at, value: *value };
+                    *count += usize::from(open);
+                    *db += if open { *value } else { 0.0 };
                 }
-                counts[filter] = count;
-                db[filter] += sum;
             }
             let work = LongPatches {
                 plan: self,
@@ -205,17 +214,7 @@ impl Sparse {
     fn short_patches(&self, field: &[f32], pooled: Pooled, dk: &mut [f32], db: &mut [f32]) {
         let lanes = self.isa.lanes();
         if self.filters.is_multiple_of(lanes) {
-            return run(
-                self.isa,
-                ShortPatches {
-                    plan: self,
-                    field,
-                    pooled,
-                    stride: self.filters,
-                    dk,
-                    db,
-                },
-            );
+            return self.whole_vectors(field, pooled, self.filters, dk, db);
         }
         // Whole vectors, so that winners can be read beyond the last filter.
         let stride = self.filters.next_multiple_of(lanes);
@@ -234,11 +233,27 @@ impl Sparse {
             dy: &dy,
             winners: &winners,
         };
+        self.whole_vectors(field, pooled, stride, dk, db);
+    }
+
+    /// [`Self::short_patches`] with `stride` filters a window.
+    fn whole_vectors(&self, field: &[f32], pooled: Pooled, stride: usize, dk: &mut [f32], db: &mut [f32]) {
+        let live = &self.field.live(self.isa, field);
+        if let Some(lookup) = &self.lookup {
+            let row = Row {
+                field,
+                live,
+                pooled,
+                stride,
+            };
+            return lookup.add(&row, dk, db);
+        }
         run(
             self.isa,
             ShortPatches {
                 plan: self,
                 field,
+                live,
                 pooled,
                 stride,
                 dk,
@@ -425,6 +440,8 @@ impl Work for Input<'_> {
 struct ShortPatches<'a> {
     plan: &'a Sparse,
     field: &'a [f32],
+    /// For each of its values, whether a patch from there on holds anything but zeros.
+    live: &'a [bool],
     pooled: Pooled<'a>,
     stride: usize,
     dk: &'a mut [f32],
@@ -525,13 +542,10 @@ impl ShortPatches<'_> {
 
     /// The pooling windows with anything but zeros under them.
     fn live_windows(&self) -> Vec<usize> {
-        let Sparse {
-            cells, places, field, ..
-        } = self.plan;
-        let live = field.live(self.plan.isa, self.field);
+        let Sparse { cells, places, .. } = self.plan;
         let windows = places.chunks_exact(*cells).enumerate();
         windows
-            .filter(|(_, places)| places.iter().any(|place| live[*place]))
+            .filter(|(_, places)| places.iter().any(|place| self.live[*place]))
             .map(|(window, _)| window)
             .collect()
     }

@@ -26,6 +26,8 @@ pub trait Simd: Copy + Send + Sync {
     type Vector: Copy;
     /// A choice for each lane.
     type Mask: Copy;
+    /// For each lane the number of a lane.
+    type Lanes: Copy;
 
     /// All lanes the same.
     fn splat(self, value: f32) -> Self::Vector;
@@ -82,6 +84,16 @@ pub trait Simd: Copy + Send + Sync {
     /// # Safety
     /// They can be written.
     unsafe fn store_bytes(self, to: *mut u8, vector: Self::Vector);
+
+    /// `LANES` bytes from memory as numbers of lanes, which count from 0 again after the last.
+    ///
+    /// # Safety
+    /// They can be read.
+    unsafe fn load_lanes(self, from: *const u8) -> Self::Lanes;
+    /// `of[lane]` for each of `lanes`.
+    fn pick_lanes(self, lanes: Self::Lanes, of: Self::Lanes) -> Self::Lanes;
+    /// `of[lane]` for each of `lanes`.
+    fn pick(self, lanes: Self::Lanes, of: Self::Vector) -> Self::Vector;
 
     /// Asks for the cache line at `at` to be brought near; any address will do.
     fn prefetch(self, at: *const f32);
@@ -214,7 +226,7 @@ mod tests {
         #[inline(always)]
         fn run<S: Simd>(self, s: S) -> Self::Output {
             let x = self.0;
-            let mut out = vec![Vec::new(); 13];
+            let mut out = vec![Vec::new(); 15];
             for at in (0..x.len() - 2 * S::LANES).step_by(S::LANES) {
                 // SAFETY: three vectors fit before the end of `x`, and the buffers are as long as a vector.
                 unsafe {
@@ -240,7 +252,16 @@ mod tests {
                         s.power_of_two(s.max(s.round(s.mul(a, s.splat(8.0))), s.splat(-9.0))),
                     ];
                     s.prefetch(x.as_ptr());
+                    // Whole turns more than needed, and backwards: twice is forwards.
+                    let turned: [u8; 16] = std::array::from_fn(|lane| 31 - lane as u8);
+                    let turned = s.load_lanes(turned.as_ptr());
+                    let twice = s.pick_lanes(turned, turned);
                     for (out, vector) in out.iter_mut().zip(vectors) {
+                        let mut lanes = [0.0; 16];
+                        s.store(lanes.as_mut_ptr(), vector);
+                        out.extend(&lanes[..S::LANES]);
+                    }
+                    for (out, vector) in out[13..].iter_mut().zip([s.pick(turned, a), s.pick(twice, a)]) {
                         let mut lanes = [0.0; 16];
                         s.store(lanes.as_mut_ptr(), vector);
                         out.extend(&lanes[..S::LANES]);
@@ -255,7 +276,7 @@ mod tests {
     }
 
     fn expected(x: &[f32], lanes: usize) -> Vec<Vec<f32>> {
-        let mut out = vec![Vec::new(); 13];
+        let mut out = vec![Vec::new(); 15];
         for at in (0..x.len() - 2 * lanes).step_by(lanes) {
             for lane in 0..lanes {
                 let (a, b) = (x[at + lane], x[at + lane + lanes]);
@@ -275,6 +296,8 @@ mod tests {
                     (8.0 * a).round_ties_even(),
                     (8.0 * a).round_ties_even().max(-9.0).exp2(),
                     if last { 7.0 } else { a },
+                    x[at + lanes - 1 - lane],
+                    a,
                 ];
                 for (out, value) in out.iter_mut().zip(all) {
                     out.push(value);

@@ -19,6 +19,7 @@ impl Simd for Portable {
     const ACCUMULATORS: usize = 12;
     type Vector = [f32; LANES];
     type Mask = [u32; LANES];
+    type Lanes = [u8; LANES];
 
     #[inline(always)]
     fn splat(self, value: f32) -> Self::Vector {
@@ -132,6 +133,22 @@ impl Simd for Portable {
             // SAFETY: the caller vouches for room for `LANES` bytes.
             unsafe { *to.add(i) = value as u8 };
         }
+    }
+
+    #[inline(always)]
+    unsafe fn load_lanes(self, from: *const u8) -> Self::Lanes {
+        // SAFETY: the caller vouches for `LANES` bytes.
+        unsafe { from.cast::<Self::Lanes>().read() }
+    }
+
+    #[inline(always)]
+    fn pick_lanes(self, lanes: Self::Lanes, of: Self::Lanes) -> Self::Lanes {
+        each(|i| of[usize::from(lanes[i]) % LANES])
+    }
+
+    #[inline(always)]
+    fn pick(self, lanes: Self::Lanes, of: Self::Vector) -> Self::Vector {
+        each(|i| of[usize::from(lanes[i]) % LANES])
     }
 
     #[inline(always)]

@@ -4,8 +4,8 @@
 //! intrinsic below relies on; those that touch memory pass on what the [`Simd`] method asks of its caller.
 
 use std::arch::x86_64::{
-    __m128, __m256, __m256i, __m512, __mmask16, _CMP_EQ_OQ, _MM_FROUND_NO_EXC, _MM_FROUND_TO_NEAREST_INT, _MM_HINT_T0,
-    _mm_add_epi32, _mm_add_ps, _mm_and_ps, _mm_andnot_ps, _mm_castsi128_ps, _mm_cmpeq_ps, _mm_cvtepi32_ps,
+    __m128, __m256, __m256i, __m512, __m512i, __mmask16, _CMP_EQ_OQ, _MM_FROUND_NO_EXC, _MM_FROUND_TO_NEAREST_INT,
+    _MM_HINT_T0, _mm_add_epi32, _mm_add_ps, _mm_and_ps, _mm_andnot_ps, _mm_castsi128_ps, _mm_cmpeq_ps, _mm_cvtepi32_ps,
     _mm_cvtps_epi32, _mm_cvtsi32_si128, _mm_cvtsi128_si32, _mm_cvttps_epi32, _mm_div_ps, _mm_loadl_epi64, _mm_loadu_ps,
     _mm_loadu_si128, _mm_max_ps, _mm_min_ps, _mm_mul_ps, _mm_or_ps, _mm_packs_epi32, _mm_packus_epi16,
     _mm_packus_epi32, _mm_prefetch, _mm_set1_epi32, _mm_set1_ps, _mm_setzero_si128, _mm_slli_epi32, _mm_storel_epi64,
@@ -13,11 +13,12 @@ use std::arch::x86_64::{
     _mm256_add_ps, _mm256_blendv_ps, _mm256_castsi256_ps, _mm256_castsi256_si128, _mm256_cmp_ps, _mm256_cvtepi32_ps,
     _mm256_cvtepu8_epi32, _mm256_cvtps_epi32, _mm256_cvttps_epi32, _mm256_div_ps, _mm256_extracti128_si256,
     _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_loadu_si256, _mm256_maskload_ps, _mm256_maskstore_ps, _mm256_max_ps,
-    _mm256_min_ps, _mm256_mul_ps, _mm256_round_ps, _mm256_set1_epi32, _mm256_set1_ps, _mm256_slli_epi32,
-    _mm256_storeu_ps, _mm256_sub_ps, _mm512_add_ps, _mm512_cmp_ps_mask, _mm512_cvtepi32_epi8, _mm512_cvtepi32_ps,
-    _mm512_cvtepu8_epi32, _mm512_cvttps_epi32, _mm512_div_ps, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_mask_blend_ps,
-    _mm512_mask_storeu_ps, _mm512_maskz_loadu_ps, _mm512_max_ps, _mm512_min_ps, _mm512_mul_ps, _mm512_roundscale_ps,
-    _mm512_scalef_ps, _mm512_set1_ps, _mm512_storeu_ps, _mm512_sub_ps,
+    _mm256_min_ps, _mm256_mul_ps, _mm256_permutevar8x32_epi32, _mm256_permutevar8x32_ps, _mm256_round_ps,
+    _mm256_set1_epi32, _mm256_set1_ps, _mm256_slli_epi32, _mm256_storeu_ps, _mm256_sub_ps, _mm512_add_ps,
+    _mm512_cmp_ps_mask, _mm512_cvtepi32_epi8, _mm512_cvtepi32_ps, _mm512_cvtepu8_epi32, _mm512_cvttps_epi32,
+    _mm512_div_ps, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_mask_blend_ps, _mm512_mask_storeu_ps,
+    _mm512_maskz_loadu_ps, _mm512_max_ps, _mm512_min_ps, _mm512_mul_ps, _mm512_permutexvar_epi32,
+    _mm512_permutexvar_ps, _mm512_roundscale_ps, _mm512_scalef_ps, _mm512_set1_ps, _mm512_storeu_ps, _mm512_sub_ps,
 };
 use std::sync::OnceLock;
 
@@ -96,6 +97,7 @@ impl Simd for Sse2 {
     const ACCUMULATORS: usize = 12;
     type Vector = __m128;
     type Mask = __m128;
+    type Lanes = [u8; 4];
 
     #[inline(always)]
     fn splat(self, value: f32) -> __m128 {
@@ -233,6 +235,29 @@ impl Simd for Sse2 {
     }
 
     #[inline(always)]
+    unsafe fn load_lanes(self, from: *const u8) -> [u8; 4] {
+        // SAFETY: the caller for four bytes.
+        unsafe { from.cast::<[u8; 4]>().read() }
+    }
+
+    #[inline(always)]
+    fn pick_lanes(self, lanes: [u8; 4], of: [u8; 4]) -> [u8; 4] {
+        lanes.map(|lane| of[usize::from(lane) % of.len()])
+    }
+
+    #[inline(always)]
+    fn pick(self, lanes: [u8; 4], of: __m128) -> __m128 {
+        // The baseline has no instruction for it.
+        let mut from = [0.0; 4];
+        // SAFETY: four lanes each.
+        unsafe {
+            _mm_storeu_ps(from.as_mut_ptr(), of);
+            let picked = lanes.map(|lane| from[usize::from(lane) % from.len()]);
+            _mm_loadu_ps(picked.as_ptr())
+        }
+    }
+
+    #[inline(always)]
     fn prefetch(self, at: *const f32) {
         // SAFETY: the baseline, and it touches no memory.
         unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) }
@@ -244,6 +269,7 @@ impl Simd for Avx2 {
     const ACCUMULATORS: usize = 12;
     type Vector = __m256;
     type Mask = __m256;
+    type Lanes = __m256i;
 
     #[inline(always)]
     fn splat(self, value: f32) -> __m256 {
@@ -363,6 +389,24 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
+    unsafe fn load_lanes(self, from: *const u8) -> __m256i {
+        // SAFETY: `self`, and the caller for eight bytes.
+        unsafe { _mm256_cvtepu8_epi32(_mm_loadl_epi64(from.cast())) }
+    }
+
+    #[inline(always)]
+    fn pick_lanes(self, lanes: __m256i, of: __m256i) -> __m256i {
+        // SAFETY: `self`.
+        unsafe { _mm256_permutevar8x32_epi32(of, lanes) }
+    }
+
+    #[inline(always)]
+    fn pick(self, lanes: __m256i, of: __m256) -> __m256 {
+        // SAFETY: `self`.
+        unsafe { _mm256_permutevar8x32_ps(of, lanes) }
+    }
+
+    #[inline(always)]
     fn prefetch(self, at: *const f32) {
         // SAFETY: the baseline, and it touches no memory.
         unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) }
@@ -374,6 +418,7 @@ impl Simd for Avx512 {
     const ACCUMULATORS: usize = 24;
     type Vector = __m512;
     type Mask = __mmask16;
+    type Lanes = __m512i;
 
     #[inline(always)]
     fn splat(self, value: f32) -> __m512 {
@@ -481,6 +526,24 @@ impl Simd for Avx512 {
     unsafe fn store_bytes(self, to: *mut u8, vector: __m512) {
         // SAFETY: `self`, and the caller for sixteen bytes.
         unsafe { _mm_storeu_si128(to.cast(), _mm512_cvtepi32_epi8(_mm512_cvttps_epi32(vector))) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_lanes(self, from: *const u8) -> __m512i {
+        // SAFETY: `self`, and the caller for sixteen bytes.
+        unsafe { _mm512_cvtepu8_epi32(_mm_loadu_si128(from.cast())) }
+    }
+
+    #[inline(always)]
+    fn pick_lanes(self, lanes: __m512i, of: __m512i) -> __m512i {
+        // SAFETY: `self`.
+        unsafe { _mm512_permutexvar_epi32(lanes, of) }
+    }
+
+    #[inline(always)]
+    fn pick(self, lanes: __m512i, of: __m512) -> __m512 {
+        // SAFETY: `self`.
+        unsafe { _mm512_permutexvar_ps(lanes, of) }
     }
 
     #[inline(always)]
