@@ -162,7 +162,7 @@ impl Plan {
 /// big for the second-level cache.
 fn rows_of_a_block(layer: &Layer) -> usize {
     const BIG: usize = 1 << 17;
-    if layer.units * layer.columns() <= BIG { 12 } else { 48 }
+    if layer.units * layer.columns() <= BIG { 24 } else { 48 }
 }
 
 struct Prefixes {
