@@ -13,8 +13,8 @@ use crate::{Error, Result};
 
 /// Rows that are run through a network at once: enough to keep it busy, few enough that memory does not grow with the table.
 const BATCH: usize = 512;
-/// What these may take; of wide networks fewer rows are run at once.
-const BATCH_BYTES: usize = 256 << 20;
+/// What these may take, on each thread; of wide networks fewer rows are run at once.
+const BATCH_BYTES: usize = 64 << 20;
 
 /// The outputs of a network for some rows.
 #[derive(Debug)]
