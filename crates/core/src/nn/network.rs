@@ -8,6 +8,7 @@ use burn::backend::{Dispatch, DispatchTensor, TensorData};
 use burn::tensor::{Device, Gradients, Tensor};
 
 use super::initialize::initialize;
+use super::kernels::elementwise;
 use super::kernels::loss::{self, LossFunction};
 use super::layer::{Flow, Layer, Pass};
 use super::layers::{self, activity::ActivityKernel};
@@ -363,7 +364,7 @@ impl Network {
     fn upload(&self, device: &Device) -> Vec<DispatchTensor> {
         let upload = |weight: &Weight| {
             let device = if weight.trainable { device } else { &self.device };
-            let uploaded = tensor(weight.values.clone(), &weight.shape, device);
+            let uploaded = tensor(elementwise::copy(&weight.values), &weight.shape, device);
             if device.is_autodiff() {
                 Tensor::<1>::from_dispatch(uploaded).require_grad().into_dispatch()
             } else {

@@ -99,6 +99,12 @@ pub trait Kernel: Debug + Send + Sync {
     /// When the values of an input are not what the kernel can work on.
     fn forward(&self, inputs: &[View<'_>], save: bool) -> Result<Output>;
 
+    /// Whether the backward works from the forward's result, and so finds it behind the inputs: shared with the next layer, it need not
+    /// be copied to be saved.
+    fn wants_result(&self) -> bool {
+        false
+    }
+
     /// The gradients of the loss with respect to those inputs that `needs` marks, from the gradient `dy` with respect to the result.
     /// Entries that are not needed are `None`.
     ///
@@ -204,6 +210,7 @@ fn forward<B: Host>(kernel: &dyn Kernel, inputs: &[&FloatTensor<B>], save: bool)
 #[derive(Clone, Debug)]
 struct Step<P> {
     kernel: Arc<dyn Kernel>,
+    /// And, if the kernel wants it, its result behind them.
     inputs: Vec<P>,
     saved: Saved,
 }
@@ -223,14 +230,11 @@ fn taped<B: Host, C: CheckpointStrategy, const N: usize>(
     match (KernelBackward::<N>).prepare::<C>(nodes).compute_bound().stateful() {
         OpsKind::Tracked(prepared) => {
             let (output, saved) = forward::<B>(kernel.as_ref(), &inputs.each_ref(), true);
-            prepared.finish(
-                Step {
-                    kernel,
-                    inputs: inputs.into(),
-                    saved,
-                },
-                output,
-            )
+            let mut inputs = Vec::from(inputs);
+            if kernel.wants_result() {
+                inputs.push(output.clone());
+            }
+            prepared.finish(Step { kernel, inputs, saved }, output)
         }
         OpsKind::UnTracked(prepared) => prepared.finish(forward::<B>(kernel.as_ref(), &inputs.each_ref(), false).0),
     }

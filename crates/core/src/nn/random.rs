@@ -4,6 +4,8 @@
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+use super::threads;
+
 /// What a stream of random numbers is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stream {
@@ -67,6 +69,26 @@ pub fn uniform(generator: &mut ChaCha8Rng) -> f32 {
     (generator.next_u32() >> 8) as f32 / 16_777_216.0
 }
 
+/// `f` of each of the next `len` numbers of [`uniform`]: the same as drawn one after the other, but in pieces on several threads.
+#[must_use]
+pub fn uniforms(len: usize, generator: &mut ChaCha8Rng, f: impl Fn(f32) -> f32 + Sync) -> Vec<f32> {
+    const PIECE: usize = 1 << 13;
+    /// What a number costs, in multiply-adds.
+    const COST: usize = 32;
+    let start = generator.get_word_pos();
+    let from = &*generator;
+    let drawn = threads::build(len, PIECE, len * COST, |piece, drawn| {
+        // Each takes one word of the stream, in which one can begin anywhere.
+        let mut generator = from.clone();
+        generator.set_word_pos(start + (piece * PIECE) as u128);
+        for value in drawn {
+            *value = f(uniform(&mut generator));
+        }
+    });
+    generator.set_word_pos(start + len as u128);
+    drawn
+}
+
 /// A number from the standard normal distribution, by Box and Muller's transform.
 #[must_use]
 pub fn normal(generator: &mut ChaCha8Rng) -> f64 {
@@ -102,6 +124,17 @@ mod tests {
         drawn.dedup();
         assert_eq!(drawn.len(), streams.len());
         assert_ne!(Seed(7).derived(Stream::Split), Seed(8).derived(Stream::Split));
+    }
+
+    #[test]
+    fn numbers_drawn_in_pieces_are_those_drawn_one_after_the_other() {
+        let mut one_by_one = Seed(3).stream(Stream::Dropout { layer: 1, step: 2 });
+        let mut in_pieces = one_by_one.clone();
+        for len in [5, 0, 40_001, 3, 1 << 16] {
+            let want: Vec<f32> = (0..len).map(|_| uniform(&mut one_by_one)).collect();
+            assert!(uniforms(len, &mut in_pieces, |x| x) == want, "{len} numbers");
+        }
+        assert_eq!(one_by_one.next_u64(), in_pieces.next_u64());
     }
 
     #[test]

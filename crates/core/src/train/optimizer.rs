@@ -6,6 +6,7 @@
 use rayon::prelude::*;
 
 use crate::keras::optimizer::{Optimizer, Rule};
+use crate::nn::kernels::simd::{Isa, vectorized};
 
 /// An optimiser at work: its rule, its step count and what it remembers of every weight.
 #[derive(Clone, Debug)]
@@ -311,31 +312,45 @@ fn clip(optimizer: &Optimizer, gradients: &mut [Option<Vec<f32>>]) {
     }
 }
 
+/// Runs plain loops compiled for the best instruction set: the compiler makes vectors of them, roots and quotients included.
+macro_rules! in_vectors {
+    ($isa:expr, for $values:pat in $iterator:expr => $body:expr) => {
+        vectorized(
+            $isa,
+            #[inline(always)]
+            || {
+                for $values in $iterator {
+                    $body;
+                }
+            },
+        )
+    };
+}
+
 fn each1(w: &mut [f32], g: &[f32], f: impl Fn(&mut f32, f32) + Sync) {
+    let isa = Isa::current();
     w.par_chunks_mut(CHUNK)
         .zip(g.par_chunks(CHUNK))
-        .for_each(|(w, g)| w.iter_mut().zip(g).for_each(|(w, &g)| f(w, g)));
+        .for_each(|(w, g)| in_vectors!(isa, for (w, g) in w.iter_mut().zip(g) => f(w, *g)));
 }
 
 fn each2(w: &mut [f32], g: &[f32], a: &mut [f32], f: impl Fn(&mut f32, f32, &mut f32) + Sync) {
+    let isa = Isa::current();
     w.par_chunks_mut(CHUNK)
         .zip(g.par_chunks(CHUNK))
         .zip(a.par_chunks_mut(CHUNK))
-        .for_each(|((w, g), a)| w.iter_mut().zip(g).zip(a).for_each(|((w, &g), a)| f(w, g, a)));
+        .for_each(|((w, g), a)| in_vectors!(isa, for ((w, g), a) in w.iter_mut().zip(g).zip(a) => f(w, *g, a)));
 }
 
 fn each3(w: &mut [f32], g: &[f32], a: &mut [f32], b: &mut [f32], f: impl Fn(&mut f32, f32, &mut f32, &mut f32) + Sync) {
+    let isa = Isa::current();
     w.par_chunks_mut(CHUNK)
         .zip(g.par_chunks(CHUNK))
         .zip(a.par_chunks_mut(CHUNK))
         .zip(b.par_chunks_mut(CHUNK))
-        .for_each(|(((w, g), a), b)| {
-            w.iter_mut()
-                .zip(g)
-                .zip(a)
-                .zip(b)
-                .for_each(|(((w, &g), a), b)| f(w, g, a, b));
-        });
+        .for_each(
+            |(((w, g), a), b)| in_vectors!(isa, for (((w, g), a), b) in w.iter_mut().zip(g).zip(a).zip(b) => f(w, *g, a, b)),
+        );
 }
 
 fn each4(
@@ -346,15 +361,14 @@ fn each4(
     c: &mut [f32],
     f: impl Fn(&mut f32, f32, &mut f32, &mut f32, &mut f32) + Sync,
 ) {
+    let isa = Isa::current();
     let chunks = w.par_chunks_mut(CHUNK).zip(g.par_chunks(CHUNK));
     let slots = a
         .par_chunks_mut(CHUNK)
         .zip(b.par_chunks_mut(CHUNK))
         .zip(c.par_chunks_mut(CHUNK));
     chunks.zip(slots).for_each(|((w, g), ((a, b), c))| {
-        for ((((w, &g), a), b), c) in w.iter_mut().zip(g).zip(a).zip(b).zip(c) {
-            f(w, g, a, b, c);
-        }
+        in_vectors!(isa, for ((((w, g), a), b), c) in w.iter_mut().zip(g).zip(a).zip(b).zip(c) => f(w, *g, a, b, c));
     });
 }
 

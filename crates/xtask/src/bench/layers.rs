@@ -11,13 +11,19 @@ use crate::tutorials::seeds::median;
 use crate::workflow::{Line, run_measured};
 use crate::{cargo, repository};
 
+/// The program that times ours.
+const PROGRAM: &str = "layer_speed";
+
 /// Milliseconds a step by the model's name, in the order of the table.
 type Milliseconds = Map<String, Value>;
 
-/// Runs the models of `file` here and there in turn and prints the table.
-pub fn run(file: &str, peers: &[PathBuf], rounds: u64) -> Result<()> {
-    let ours = build(&[])?;
-    let script = repository::root().join("crates/core/benches/layers_in_keras.py");
+/// Runs the models of `file` here and there in turn and prints the table; our program is in `binaries`, or built.
+pub fn run(file: &str, peers: &[PathBuf], rounds: u64, binaries: Option<&Path>) -> Result<()> {
+    let ours = match binaries {
+        Some(directory) => directory.join(PROGRAM),
+        None => build(&[])?,
+    };
+    let script = repository::root().join("crates/layer-speed/layers_in_keras.py");
     let mut columns: Vec<(String, Vec<Milliseconds>)> = vec![("galaxy-burn".to_owned(), Vec::new())];
     for peer in peers {
         columns.push((version(peer)?, Vec::new()));
@@ -87,23 +93,16 @@ fn version(python: &Path) -> Result<String> {
     })
 }
 
-/// Builds the example that times ours.
+/// Builds the program that times ours.
 fn build(options: &[&str]) -> Result<PathBuf> {
     let mut command = cargo::cargo();
-    command.args([
-        "build",
-        "--release",
-        "--package",
-        "galaxy-burn-core",
-        "--example",
-        "layer_speed",
-    ]);
+    command.args(["build", "--release", "--package", "galaxy-burn-layer-speed"]);
     // Other features are other builds of Burn: in a directory of their own they leave the usual build alone.
     let directory = repository::target().join(if options.is_empty() { "" } else { "bench/ways" });
     command.args(options).arg("--target-dir").arg(&directory);
     let status = command.status().context("cannot start cargo")?;
-    ensure!(status.success(), "the example does not build ({status})");
-    Ok(directory.join("release/examples/layer_speed"))
+    ensure!(status.success(), "layer_speed does not build ({status})");
+    Ok(directory.join("release").join(PROGRAM))
 }
 
 /// The JSON line that a program prints.
@@ -121,7 +120,7 @@ fn printed(command: &mut Command) -> Result<Milliseconds> {
     serde_json::from_str(&line).with_context(|| format!("{name} printed no JSON line but {line:?}"))
 }
 
-/// A Markdown table: a row a model, the medians of all columns, and of the rounds' ratios of ours to each peer.
+/// A Markdown table: a row a model, the medians of all columns, and of the rounds' ratios of ours to each peer and to the faster one.
 fn table(columns: &[(String, Vec<Milliseconds>)]) -> String {
     let Some(((_, ours), peers)) = columns.split_first() else {
         return String::new();
@@ -133,7 +132,12 @@ fn table(columns: &[(String, Vec<Milliseconds>)]) -> String {
     for (who, _) in peers {
         let _ = write!(text, " | against {who}");
     }
-    let _ = writeln!(text, " |\n|---{}|", "|---".repeat(columns.len() + peers.len()));
+    let several = peers.len() > 1;
+    if several {
+        text.push_str(" | against the faster");
+    }
+    let width = columns.len() + peers.len() + usize::from(several);
+    let _ = writeln!(text, " |\n|---{}|", "|---".repeat(width));
     let of = |rounds: &[Milliseconds], name: &str| -> Vec<f64> {
         rounds.iter().filter_map(|round| round.get(name)?.as_f64()).collect()
     };
@@ -142,10 +146,17 @@ fn table(columns: &[(String, Vec<Milliseconds>)]) -> String {
         for (_, rounds) in columns {
             let _ = write!(text, " | {:.2}", median(&of(rounds, name)));
         }
+        let mut best = vec![f64::INFINITY; ours.len()];
         for (_, rounds) in peers {
             let pairs = of(ours, name).into_iter().zip(of(rounds, name));
             let ratios: Vec<f64> = pairs.map(|(ours, peer)| peer / ours).collect();
+            best.iter_mut()
+                .zip(&ratios)
+                .for_each(|(best, ratio)| *best = best.min(*ratio));
             let _ = write!(text, " | {:.1} x", median(&ratios));
+        }
+        if several {
+            let _ = write!(text, " | {:.1} x", median(&best));
         }
         text.push_str(" |\n");
     }
@@ -172,6 +183,25 @@ mod tests {
 | training step, ms | ours | Keras | against Keras |
 |---|---|---|---|
 | Conv1D | 2.00 | 8.00 | 4.0 x |
+";
+        assert_eq!(table(&columns), expected);
+    }
+
+    #[test]
+    fn of_two_peers_the_faster_in_each_round_counts() {
+        let rounds = |times: [f64; 3]| -> Vec<Milliseconds> {
+            let round = |time: f64| json!({"Conv1D": time}).as_object().cloned().unwrap_or_default();
+            times.map(round).into()
+        };
+        let columns = [
+            ("ours".to_owned(), rounds([1.0, 1.0, 1.0])),
+            ("one".to_owned(), rounds([2.0, 9.0, 9.0])),
+            ("other".to_owned(), rounds([9.0, 9.0, 3.0])),
+        ];
+        let expected = "\
+| training step, ms | ours | one | other | against one | against other | against the faster |
+|---|---|---|---|---|---|---|
+| Conv1D | 1.00 | 9.00 | 9.00 | 9.0 x | 9.0 x | 3.0 x |
 ";
         assert_eq!(table(&columns), expected);
     }

@@ -69,7 +69,7 @@ pub fn run(args: &Args) -> Result<()> {
     if args.layers || args.shapes {
         let peers = peers(args)?;
         println!("{}\n", machine::description());
-        return layers::run(file, &peers, args.rounds);
+        return layers::run(file, &peers, args.rounds, args.bin.as_deref());
     }
     let tutorials = catalogue::chosen(args.only.as_deref())?;
     let data = args

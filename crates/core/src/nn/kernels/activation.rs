@@ -1,6 +1,7 @@
 //! Keras's activations, in place, each with its derivative written in terms of its *result*: a layer that applies one keeps only what
 //! it hands on anyway.
 
+use super::elementwise::{Cost, map_pairs, update, update_with};
 use crate::keras::activation::Activation;
 
 /// Selu's scale below 0 (Klambauer et al. 2017), to the digits that Keras uses.
@@ -10,33 +11,31 @@ pub const SELU_SCALE: f32 = 1.050_701;
 
 /// Applies `activation` to rows of `width` values (only softmax looks at a row as a whole).
 pub fn forward(activation: Activation, values: &mut [f32], width: usize) {
-    let each = |values: &mut [f32], f: fn(f32) -> f32| values.iter_mut().for_each(|x| *x = f(*x));
+    use Cost::{Arithmetic, Function};
     match activation {
         Activation::Linear => {}
         Activation::Softmax => values.chunks_exact_mut(width.max(1)).for_each(softmax),
-        Activation::Elu => each(values, elu),
-        Activation::Selu => each(values, |x| {
+        Activation::Elu => update(values, Function, elu),
+        Activation::Selu => update(values, Function, |x| {
             if x > 0.0 {
                 SELU_SCALE * x
             } else {
                 SELU_SCALE * SELU_ALPHA * x.exp_m1()
             }
         }),
-        Activation::Softplus => each(values, softplus),
-        Activation::Softsign => each(values, |x| x / (1.0 + x.abs())),
-        Activation::Relu => each(values, |x| if x > 0.0 { x } else { 0.0 * x }),
-        Activation::Tanh => each(values, f32::tanh),
-        Activation::Sigmoid => each(values, sigmoid),
-        Activation::HardSigmoid => each(values, |x| (0.2 * x + 0.5).clamp(0.0, 1.0)),
-        Activation::Exponential => each(values, f32::exp),
+        Activation::Softplus => update(values, Function, softplus),
+        Activation::Softsign => update(values, Arithmetic, |x| x / (1.0 + x.abs())),
+        // A product with zero, and not zero: NaN stays NaN.
+        Activation::Relu => update(values, Arithmetic, |x| if x > 0.0 { x } else { 0.0 * x }),
+        Activation::Tanh => update(values, Function, f32::tanh),
+        Activation::Sigmoid => update(values, Function, sigmoid),
+        Activation::HardSigmoid => update(values, Arithmetic, |x| (0.2 * x + 0.5).clamp(0.0, 1.0)),
+        Activation::Exponential => update(values, Function, f32::exp),
     }
 }
 
 /// Turns the gradient with respect to the activation's result `y` into the one with respect to its argument, in place in `dy`.
 pub fn backward(activation: Activation, y: &[f32], dy: &mut [f32], width: usize) {
-    fn each(y: &[f32], dy: &mut [f32], slope: impl Fn(f32) -> f32) {
-        dy.iter_mut().zip(y).for_each(|(dy, &y)| *dy *= slope(y));
-    }
     match activation {
         Activation::Linear => {}
         Activation::Softmax => {
@@ -46,26 +45,77 @@ pub fn backward(activation: Activation, y: &[f32], dy: &mut [f32], width: usize)
                 dy.iter_mut().zip(y).for_each(|(dy, y)| *dy = y * (*dy - along));
             }
         }
-        Activation::Elu => each(y, dy, |y| if y > 0.0 { 1.0 } else { y + 1.0 }),
+        _ => with_slope(activation, InPlace { y, dy }),
+    }
+}
+
+/// [`backward`] into a vector of its own, which spares a copy of `dy`.
+#[must_use]
+pub fn gradient(activation: Activation, y: &[f32], dy: &[f32], width: usize) -> Vec<f32> {
+    if matches!(activation, Activation::Linear | Activation::Softmax) {
+        let mut dx = dy.to_vec();
+        backward(activation, y, &mut dx, width);
+        return dx;
+    }
+    with_slope(activation, Apart { y, dy })
+}
+
+/// What is done with an activation's derivative.
+trait WithSlope {
+    type Output;
+
+    /// `f(y, dy)` is the gradient with respect to the argument.
+    fn with(self, f: impl Fn(f32, f32) -> f32 + Sync) -> Self::Output;
+}
+
+struct InPlace<'a> {
+    y: &'a [f32],
+    dy: &'a mut [f32],
+}
+
+impl WithSlope for InPlace<'_> {
+    type Output = ();
+
+    fn with(self, f: impl Fn(f32, f32) -> f32 + Sync) {
+        update_with(self.dy, self.y, Cost::Arithmetic, |dy, y| f(y, dy));
+    }
+}
+
+struct Apart<'a> {
+    y: &'a [f32],
+    dy: &'a [f32],
+}
+
+impl WithSlope for Apart<'_> {
+    type Output = Vec<f32>;
+
+    fn with(self, f: impl Fn(f32, f32) -> f32 + Sync) -> Vec<f32> {
+        map_pairs(self.y, self.dy, Cost::Arithmetic, f)
+    }
+}
+
+/// The derivatives of those that look at each value by itself.
+fn with_slope<W: WithSlope>(activation: Activation, work: W) -> W::Output {
+    match activation {
+        Activation::Linear | Activation::Softmax => work.with(|_, dy| dy),
+        Activation::Elu => work.with(|y, dy| dy * if y > 0.0 { 1.0 } else { y + 1.0 }),
         // At 0 exactly the slope is that of the positive side, as in TensorFlow.
-        Activation::Selu => each(y, dy, |y| {
-            if y < 0.0 {
+        Activation::Selu => work.with(|y, dy| {
+            let slope = if y < 0.0 {
                 y + SELU_SCALE * SELU_ALPHA
             } else {
                 SELU_SCALE
-            }
+            };
+            dy * slope
         }),
-        Activation::Softplus => each(y, dy, |y| -(-y).exp_m1()),
-        Activation::Softsign => each(y, dy, |y| (1.0 - y.abs()).powi(2)),
+        Activation::Softplus => work.with(|y, dy| dy * -(-y).exp_m1()),
+        Activation::Softsign => work.with(|y, dy| dy * (1.0 - y.abs()).powi(2)),
         // A product with zero would let an infinite gradient through as NaN; a select does not.
-        Activation::Relu => dy
-            .iter_mut()
-            .zip(y)
-            .for_each(|(dy, &y)| *dy = if y > 0.0 { *dy } else { 0.0 }),
-        Activation::Tanh => each(y, dy, |y| 1.0 - y * y),
-        Activation::Sigmoid => each(y, dy, |y| y * (1.0 - y)),
-        Activation::HardSigmoid => each(y, dy, |y| if y > 0.0 && y < 1.0 { 0.2 } else { 0.0 }),
-        Activation::Exponential => each(y, dy, |y| y),
+        Activation::Relu => work.with(|y, dy| if y > 0.0 { dy } else { 0.0 }),
+        Activation::Tanh => work.with(|y, dy| dy * (1.0 - y * y)),
+        Activation::Sigmoid => work.with(|y, dy| dy * (y * (1.0 - y))),
+        Activation::HardSigmoid => work.with(|y, dy| dy * if y > 0.0 && y < 1.0 { 0.2 } else { 0.0 }),
+        Activation::Exponential => work.with(|y, dy| dy * y),
     }
 }
 
@@ -181,6 +231,7 @@ mod tests {
             forward(activation, &mut y, 3);
             let mut dx = dy;
             backward(activation, &y, &mut dx, 3);
+            assert_eq!(gradient(activation, &y, &dy, 3), dx);
             for i in 0..x.len() {
                 let (mut up, mut down) = (x, x);
                 up[i] += 1e-2;

@@ -8,11 +8,18 @@
 //! dx    = gamma s (dy - dbeta / m - x^ dgamma / m)
 //! ```
 //!
-//! Sums are taken in f64 over blocks of fixed size, in order, so they do not depend on the number of threads.
-
-use std::ops::Range;
+//! Sums are taken in f64 over blocks of fixed size, in order, so they do not depend on the number of threads. The variance is taken
+//! around the channel's first value, `v = mean (x - x0)^2 - (mean (x - x0))^2`, in one pass: with a value of the channel itself as the
+//! origin nothing is lost to a mean far from zero.
+//!
+//! Channels behind each other repeat after `channels * inner` values. Where that is short, what belongs to a channel is written out
+//! over some hundred values, and loops run along them, every lane of a vector with a channel of its own; where it is long, loops run
+//! along a channel's neighbouring values ([`Walk`]).
 
 use rayon::prelude::*;
+
+use super::simd::{Isa, vectorized};
+use crate::nn::threads;
 
 /// How a tensor's axes fall around the normalised one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,42 +48,255 @@ impl Axes {
     pub fn count(self) -> usize {
         self.outer * self.inner
     }
+}
 
-    /// Calls `visit(index, channel)` for each value: counting along spares two divisions a value.
-    fn for_each(self, values: Range<usize>, mut visit: impl FnMut(usize, usize)) {
-        let inner = self.inner.max(1);
-        let mut channel = values.start / inner % self.channels.max(1);
-        let mut place = values.start % inner;
-        for index in values {
-            visit(index, channel);
-            place += 1;
-            if place == inner {
-                place = 0;
-                channel += 1;
-                if channel == self.channels {
-                    channel = 0;
+/// Values of a block, which one thread works on at a time.
+const BLOCK: usize = 1 << 14;
+/// Values of a piece of a line.
+const PIECE: usize = 64;
+/// What reading and writing a value costs, in multiply-adds.
+const COST: usize = 8;
+
+/// In which pieces the values are walked.
+#[derive(Clone, Copy)]
+enum Walk {
+    /// All channels side by side, each repeated over its inner values, and all that repeated up to this width.
+    Channels { period: usize, width: usize },
+    /// One channel's neighbouring values at a time, up to [`PIECE`] of them.
+    Lines,
+}
+
+impl Walk {
+    fn of(axes: Axes) -> Self {
+        /// Values that are worth a loop.
+        const LEAST: usize = 256;
+        const MOST: usize = 1 << 12;
+        let period = axes.channels * axes.inner;
+        if period <= MOST || axes.inner < PIECE {
+            let width = LEAST.div_ceil(period.max(1)) * period.max(1);
+            Self::Channels { period, width }
+        } else {
+            Self::Lines
+        }
+    }
+
+    /// Values of a block: whole pieces.
+    fn block(self, axes: Axes) -> usize {
+        /// Rows of a block at least, beside which its sums are small.
+        const FEWEST: usize = 8;
+        let whole = match self {
+            Self::Channels { width, .. } => width,
+            Self::Lines => axes.inner,
+        };
+        BLOCK.div_ceil(whole.max(1)).max(FEWEST) * whole.max(1)
+    }
+
+    /// Sums that a block makes of each kind.
+    fn sums(self, axes: Axes) -> usize {
+        match self {
+            Self::Channels { width, .. } => width,
+            Self::Lines => axes.channels,
+        }
+    }
+
+    /// Calls `visit(from, len, channel)` for each piece of the block of `len` values from `start` on; no channel means all, from the
+    /// first on.
+    #[inline(always)]
+    fn for_each_piece(self, axes: Axes, start: usize, len: usize, mut visit: impl FnMut(usize, usize, Option<usize>)) {
+        match self {
+            Self::Channels { width, .. } => {
+                for from in (0..len).step_by(width) {
+                    visit(from, width.min(len - from), None);
                 }
+            }
+            Self::Lines => {
+                for line in (0..len).step_by(axes.inner) {
+                    let channel = (start + line) / axes.inner % axes.channels;
+                    for from in (0..axes.inner).step_by(PIECE) {
+                        visit(line + from, PIECE.min(axes.inner - from), Some(channel));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Sums of all kinds folded to the channels.
+    fn fold(self, axes: Axes, sums: &[f64]) -> Vec<f64> {
+        match self {
+            Self::Channels { period, .. } => {
+                let mut folded = vec![0.0; axes.channels];
+                for (index, sum) in sums.iter().enumerate() {
+                    folded[index % period / axes.inner] += sum;
+                }
+                folded
+            }
+            Self::Lines => sums.to_vec(),
+        }
+    }
+}
+
+/// A number for each channel, as long as a piece.
+struct Spread {
+    by_channel: Vec<f32>,
+    /// Written out over the channels' width, if that is how they are walked.
+    wide: Vec<f32>,
+}
+
+impl Spread {
+    fn new(axes: Axes, walk: Walk, by_channel: Vec<f32>) -> Self {
+        let wide = match walk {
+            Walk::Channels { period, width } => {
+                let channel = |index: usize| by_channel[index % period / axes.inner];
+                (0..if by_channel.is_empty() { 0 } else { width })
+                    .map(channel)
+                    .collect()
+            }
+            Walk::Lines => Vec::new(),
+        };
+        Self { by_channel, wide }
+    }
+
+    /// The numbers along a piece, from `line` if they are all the same.
+    #[inline(always)]
+    fn along<'a>(&'a self, channel: Option<usize>, len: usize, line: &'a mut [f32; PIECE]) -> &'a [f32] {
+        match channel {
+            None => &self.wide[..len],
+            Some(channel) => {
+                line.fill(self.by_channel[channel]);
+                &line[..len]
             }
         }
     }
 }
 
-/// Values summed by one thread at a time.
-const BLOCK: usize = 1 << 14;
+/// Two sums a channel of `f(a, b, centre)`, block by block in order.
+fn sums(
+    (a, b): (&[f32], &[f32]),
+    axes: Axes,
+    centre: Vec<f32>,
+    f: impl Fn(f64, f64, f64) -> (f64, f64) + Sync,
+) -> [Vec<f64>; 2] {
+    let (isa, walk) = (Isa::current(), Walk::of(axes));
+    let centre = Spread::new(axes, walk, centre);
+    let block = walk.block(axes);
+    let of_block = |index: usize| {
+        let start = index * block;
+        let len = block.min(a.len() - start);
+        let (a, b) = (&a[start..][..len], &b[start..][..len]);
+        let mut sums = [(); 2].map(|()| vec![0.0_f64; walk.sums(axes)]);
+        vectorized(
+            isa,
+            #[inline(always)]
+            || {
+                let [first, second] = &mut sums;
+                let mut line = [0.0; PIECE];
+                walk.for_each_piece(axes, start, len, |from, len, channel| {
+                    let centre = centre.along(channel, len, &mut line);
+                    let (a, b) = (&a[from..][..len], &b[from..][..len]);
+                    if let Some(channel) = channel {
+                        let mut along = [[0.0; PIECE]; 2];
+                        let [one, other] = &mut along;
+                        add_each(&mut one[..len], &mut other[..len], a, b, centre, &f);
+                        first[channel] += one.iter().sum::<f64>();
+                        second[channel] += other.iter().sum::<f64>();
+                    } else {
+                        add_each(&mut first[..len], &mut second[..len], a, b, centre, &f);
+                    }
+                });
+            },
+        );
+        sums
+    };
+    let blocks = 0..a.len().div_ceil(block);
+    let parts: Vec<[Vec<f64>; 2]> = if threads::spreads(a.len() * COST) {
+        blocks.into_par_iter().map(of_block).collect()
+    } else {
+        blocks.map(of_block).collect()
+    };
+    let mut total = [(); 2].map(|()| vec![0.0; walk.sums(axes)]);
+    for part in parts {
+        for (total, part) in total.iter_mut().zip(part) {
+            total.iter_mut().zip(part).for_each(|(total, sum)| *total += sum);
+        }
+    }
+    total.map(|sums| walk.fold(axes, &sums))
+}
+
+#[inline(always)]
+fn add_each(
+    first: &mut [f64],
+    second: &mut [f64],
+    a: &[f32],
+    b: &[f32],
+    centre: &[f32],
+    f: &impl Fn(f64, f64, f64) -> (f64, f64),
+) {
+    for ((((first, second), a), b), centre) in first.iter_mut().zip(second).zip(a).zip(b).zip(centre) {
+        let (one, other) = f(f64::from(*a), f64::from(*b), f64::from(*centre));
+        *first += one;
+        *second += other;
+    }
+}
+
+/// `f(a, b, numbers)` of each pair of values and the four numbers of its channel.
+fn map(
+    (a, b): (&[f32], &[f32]),
+    axes: Axes,
+    numbers: [Vec<f32>; 4],
+    f: impl Fn(f32, f32, [f32; 4]) -> f32 + Sync,
+) -> Vec<f32> {
+    let (isa, walk) = (Isa::current(), Walk::of(axes));
+    let numbers = numbers.map(|numbers| Spread::new(axes, walk, numbers));
+    let block = walk.block(axes);
+    threads::build(a.len(), block, a.len() * COST, |index, y: &mut [f32]| {
+        let start = index * block;
+        let (a, b) = (&a[start..][..y.len()], &b[start..][..y.len()]);
+        vectorized(
+            isa,
+            #[inline(always)]
+            || {
+                let mut lines = [[0.0; PIECE]; 4];
+                let [p, q, r, t] = &numbers;
+                walk.for_each_piece(axes, start, y.len(), |from, len, channel| {
+                    let [lp, lq, lr, lt] = &mut lines;
+                    let numbers = (p.along(channel, len, lp), q.along(channel, len, lq));
+                    let more = (r.along(channel, len, lr), t.along(channel, len, lt));
+                    let values = y[from..][..len]
+                        .iter_mut()
+                        .zip(&a[from..][..len])
+                        .zip(&b[from..][..len]);
+                    let numbers = numbers.0.iter().zip(numbers.1).zip(more.0).zip(more.1);
+                    for (((y, a), b), (((p, q), r), t)) in values.zip(numbers) {
+                        *y = f(*a, *b, [*p, *q, *r, *t]);
+                    }
+                });
+            },
+        );
+    })
+}
 
 /// Mean and (biased) variance of each channel of `x`.
 #[must_use]
 pub fn moments(x: &[f32], axes: Axes) -> (Vec<f32>, Vec<f32>) {
     let count = axes.count().max(1) as f64;
-    let mean: Vec<f64> = sums(x.len(), axes, |i, _| f64::from(x[i]))
-        .iter()
-        .map(|sum| sum / count)
+    let origin: Vec<f32> = (0..axes.channels)
+        .map(|c| x.get(c * axes.inner).copied().filter(|x| x.is_finite()).unwrap_or(0.0))
         .collect();
-    let squares = sums(x.len(), axes, |i, c| (f64::from(x[i]) - mean[c]).powi(2));
-    (
-        mean.iter().map(|&u| u as f32).collect(),
-        squares.iter().map(|sum| (sum / count) as f32).collect(),
-    )
+    let [near, square] = sums((x, x), axes, origin.clone(), |x, _, origin| {
+        let off = x - origin;
+        (off, off * off)
+    });
+    let off = near.iter().map(|sum| sum / count);
+    let mean = off
+        .clone()
+        .zip(&origin)
+        .map(|(off, origin)| (f64::from(*origin) + off) as f32);
+    // Rounding may leave less than nothing; NaN stays.
+    let variance = square.iter().zip(off.clone()).map(|(square, off)| {
+        let variance = square / count - off * off;
+        if variance < 0.0 { 0.0 } else { variance as f32 }
+    });
+    (mean.collect(), variance.collect())
 }
 
 /// `(x - mean) * scale * gamma + beta` with `scale = 1 / sqrt(variance + epsilon)`.
@@ -94,7 +314,13 @@ pub fn normalize(
     let shift: Vec<f32> = (0..axes.channels)
         .map(|c| beta.map_or(0.0, |beta| beta[c]) - mean[c] * factor[c])
         .collect();
-    map(x.len(), axes, |i, c| x[i] * factor[c] + shift[c])
+    let none = || vec![0.0; axes.channels];
+    map(
+        (x, x),
+        axes,
+        [factor, shift, none(), none()],
+        |x, _, [factor, shift, ..]| x * factor + shift,
+    )
 }
 
 /// The gradients of [`normalize`].
@@ -119,25 +345,27 @@ pub fn backward(
     batch_statistics: bool,
 ) -> Gradients {
     let scale: Vec<f32> = variance.iter().map(|v| 1.0 / (v + epsilon).sqrt()).collect();
-    let beta = sums(x.len(), axes, |i, _| f64::from(dy[i]));
-    let dgamma = sums(x.len(), axes, |i, c| {
-        f64::from(dy[i]) * f64::from((x[i] - mean[c]) * scale[c])
-    });
+    let [beta, along] = sums((x, dy), axes, mean.to_vec(), |x, dy, mean| (dy, dy * (x - mean)));
+    let dgamma: Vec<f64> = along.iter().zip(&scale).map(|(sum, s)| sum * f64::from(*s)).collect();
     let count = axes.count().max(1) as f64;
-    let averages: Vec<(f32, f32)> = beta
+    let average = |sums: &[f64]| -> Vec<f32> {
+        let share = if batch_statistics { 1.0 / count } else { 0.0 };
+        sums.iter().map(|sum| (sum * share) as f32).collect()
+    };
+    // dx = outer (dy - mean of dy - slope (x - mean)), with the slope of x^ in x taken into the average of dgamma.
+    let outer: Vec<f32> = scale
         .iter()
-        .zip(&dgamma)
-        .map(|(beta, gamma)| {
-            if batch_statistics {
-                ((beta / count) as f32, (gamma / count) as f32)
-            } else {
-                (0.0, 0.0)
-            }
-        })
+        .enumerate()
+        .map(|(c, s)| gamma.map_or(1.0, |gamma| gamma[c]) * s)
         .collect();
-    let dx = map(x.len(), axes, |i, c| {
-        let normalized = (x[i] - mean[c]) * scale[c];
-        gamma.map_or(1.0, |gamma| gamma[c]) * scale[c] * (dy[i] - averages[c].0 - normalized * averages[c].1)
+    let slope: Vec<f32> = average(&dgamma)
+        .iter()
+        .zip(&scale)
+        .map(|(average, s)| average * s)
+        .collect();
+    let numbers = [outer, average(&beta), slope, mean.to_vec()];
+    let dx = map((x, dy), axes, numbers, |x, dy, [outer, average, slope, mean]| {
+        outer * (dy - average - (x - mean) * slope)
     });
     let narrow = |sums: Vec<f64>| sums.into_iter().map(|sum| sum as f32).collect();
     Gradients {
@@ -147,35 +375,13 @@ pub fn backward(
     }
 }
 
-/// Sums `f(index, channel)` a channel, block by block in order.
-fn sums(len: usize, axes: Axes, f: impl Fn(usize, usize) -> f64 + Sync) -> Vec<f64> {
-    let blocks: Vec<Vec<f64>> = (0..len.div_ceil(BLOCK))
-        .into_par_iter()
-        .map(|block| {
-            let mut sums = vec![0.0; axes.channels];
-            axes.for_each(block * BLOCK..((block + 1) * BLOCK).min(len), |i, c| sums[c] += f(i, c));
-            sums
-        })
-        .collect();
-    let mut total = vec![0.0; axes.channels];
-    for block in blocks {
-        total.iter_mut().zip(block).for_each(|(total, sum)| *total += sum);
-    }
-    total
-}
-
-fn map(len: usize, axes: Axes, f: impl Fn(usize, usize) -> f32 + Sync) -> Vec<f32> {
-    let mut y = vec![0.0; len];
-    y.par_chunks_mut(BLOCK).enumerate().for_each(|(block, chunk)| {
-        let first = block * BLOCK;
-        axes.for_each(first..first + chunk.len(), |i, c| chunk[i - first] = f(i, c));
-    });
-    y
-}
-
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
+    use super::super::testing::{assert_close, assert_slopes, values};
     use super::*;
+    use crate::nn::threads;
 
     const X: [f32; 12] = [1.0, -2.0, 0.5, 3.0, 2.0, 0.0, -1.0, 4.0, 1.5, -0.5, 2.5, 0.25];
 
@@ -230,6 +436,105 @@ mod tests {
                 down[c] -= 1e-2;
                 let expected = (loss(&X, &up) - loss(&X, &down)) / 2e-2;
                 assert!((f64::from(gradients.gamma[c]) - expected).abs() < 1e-3);
+            }
+        }
+    }
+
+    /// What the module's page says, value by value.
+    fn naive(x: &[f32], axes: Axes, gamma: &[f32], beta: &[f32]) -> Vec<f64> {
+        let channel = |index: usize| index / axes.inner % axes.channels;
+        let count = axes.count() as f64;
+        let mean_of = |f: &dyn Fn(usize) -> f64| {
+            let mut sums = vec![0.0; axes.channels];
+            (0..x.len()).for_each(|i| sums[channel(i)] += f(i) / count);
+            sums
+        };
+        let mean = mean_of(&|i| f64::from(x[i]));
+        let variance = mean_of(&|i| (f64::from(x[i]) - mean[channel(i)]).powi(2));
+        let y = |i: usize| {
+            let c = channel(i);
+            (f64::from(x[i]) - mean[c]) / (variance[c] + 1e-3).sqrt() * f64::from(gamma[c]) + f64::from(beta[c])
+        };
+        (0..x.len()).map(y).collect()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
+
+        #[test]
+        fn all_layouts_agree_with_the_plain_formula(
+            outer in 1_usize..40, channels in 1_usize..70, inner in prop_oneof![1_usize..2, 1_usize..90, 3000_usize..5000],
+        ) {
+            let axes = Axes { outer: if inner > 1000 { 2 } else { outer }, channels: if inner > 1000 { channels % 3 + 1 } else { channels }, inner };
+            let len = axes.count() * axes.channels;
+            let (x, dy) = (values(len, 1), values(len, 2));
+            let (gamma, beta) = (values(axes.channels, 3), values(axes.channels, 4));
+            for isa in Isa::available() {
+                isa.hold(|| {
+                    let (mean, variance) = moments(&x, axes);
+                    let y = normalize(&x, axes, (&mean, &variance), (Some(&gamma), Some(&beta)), 1e-3);
+                    assert_close(&y, &naive(&x, axes, &gamma, &beta), 2e-6);
+                    let gradients = backward(&x, &dy, axes, (&mean, &variance), Some(&gamma), 1e-3, true);
+                    assert_slopes(&gradients.gamma, &gamma, &dy, |gamma| naive(&x, axes, gamma, &beta));
+                    assert_slopes(&gradients.beta, &beta, &dy, |beta| naive(&x, axes, &gamma, beta));
+                });
+            }
+        }
+
+        #[test]
+        fn the_input_s_gradient_is_the_slope(outer in 2_usize..20, channels in 1_usize..5, inner in 1_usize..9) {
+            let axes = Axes { outer, channels, inner };
+            let len = axes.count() * channels;
+            let (x, dy) = (values(len, 1), values(len, 2));
+            let (gamma, beta) = (values(channels, 3), values(channels, 4));
+            let (mean, variance) = moments(&x, axes);
+            let gradients = backward(&x, &dy, axes, (&mean, &variance), Some(&gamma), 1e-3, true);
+            // Few values normalised make steep, bent slopes, which finite differences follow only so far.
+            if outer * inner > 8 {
+                assert_slopes(&gradients.x, &x, &dy, |x| naive(x, axes, &gamma, &beta));
+            }
+        }
+    }
+
+    #[test]
+    fn a_mean_far_from_zero_costs_the_variance_nothing() {
+        let x: Vec<f32> = (0..1000_u16).map(|i| 1.0e6 + f32::from(i % 2)).collect();
+        let axes = Axes {
+            outer: 1000,
+            channels: 1,
+            inner: 1,
+        };
+        let (mean, variance) = moments(&x, axes);
+        assert!(
+            (mean[0] - 1_000_000.5).abs() < 0.1 && (variance[0] - 0.25).abs() < 1e-6,
+            "{mean:?} {variance:?}"
+        );
+    }
+
+    #[test]
+    fn the_bytes_are_the_same_on_any_number_of_threads() {
+        for axes in [
+            Axes {
+                outer: 20_000,
+                channels: 13,
+                inner: 1,
+            },
+            Axes {
+                outer: 30,
+                channels: 3,
+                inner: 3000,
+            },
+        ] {
+            let len = axes.count() * axes.channels;
+            let (x, dy) = (values(len, 1), values(len, 2));
+            let run = || {
+                let (mean, variance) = moments(&x, axes);
+                let gradients = backward(&x, &dy, axes, (&mean, &variance), None, 1e-3, true);
+                [mean, variance, gradients.x, gradients.gamma, gradients.beta]
+            };
+            let alone = threads::pool(1).unwrap().install(run);
+            for count in [2, 7] {
+                assert_eq!(threads::pool(count).unwrap().install(run), alone);
             }
         }
     }

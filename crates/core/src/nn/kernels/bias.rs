@@ -29,7 +29,8 @@ pub fn sum_cells(values: &[f32], channels: usize) -> Vec<f32> {
     let part = (PART / width).max(1) * width;
     let parts = values.len().div_ceil(part);
     let groups = threads::reduction_groups(parts, width);
-    let wide = threads::sum_groups(width, groups, values.len(), |group, sum| {
+    // Reading a value takes as long as some multiply-adds.
+    let wide = threads::sum_groups(width, groups, values.len().saturating_mul(8), |group, sum| {
         for index in threads::group_rows(parts, groups, group) {
             let values = &values[index * part..][..part.min(values.len() - index * part)];
             run(isa, Sum { values, sum: &mut *sum });

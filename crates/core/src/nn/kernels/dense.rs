@@ -2,7 +2,10 @@
 //!
 //! A layer on inputs of higher rank calls this with all leading axes folded into `rows`.
 
-use super::gemm::{Matrix, MatrixMut, Mode, multiply_in_tiles};
+use super::bias::sum_cells;
+use super::conv::{self, ConvGeometry};
+use super::gemm::{Matrix, product, transpose};
+use super::window::Padding;
 
 /// The sizes of a dense layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,42 +25,31 @@ pub struct DenseShape {
 #[must_use]
 pub fn forward(shape: DenseShape, x: &[f32], w: &[f32], b: Option<&[f32]>) -> Vec<f32> {
     let DenseShape { rows, inputs, units } = shape;
-    let mut y = vec![0.0; rows * units];
-    let mode = if let Some(b) = b {
-        assert_eq!(b.len(), units, "a bias of {units} units");
-        if units > 0 {
-            y.chunks_exact_mut(units).for_each(|row| row.copy_from_slice(b));
-        }
-        Mode::Accumulate
-    } else {
-        Mode::Overwrite
-    };
-    let result = MatrixMut::new(&mut y, rows, units);
-    multiply_in_tiles(
-        Matrix::new(x, rows, inputs),
-        Matrix::new(w, inputs, units),
-        result,
-        mode,
-    );
-    y
+    product(Matrix::new(x, rows, inputs), Matrix::new(w, inputs, units), b)
 }
 
 /// The gradient for `x`: `dy wᵀ`, `[rows, inputs]`.
+///
+/// For a batch it is computed as the transpose of `w dyᵀ`, which is a convolution of one cell: each row of `w` is a patch and each row of
+/// the batch a filter. So `w` is read as it lies, and only the small `dyᵀ` is rearranged. Many rows are worth rearranging `w`.
 ///
 /// # Panics
 /// When a slice is not as long as `shape` says.
 #[must_use]
 pub fn backward_input(shape: DenseShape, w: &[f32], dy: &[f32]) -> Vec<f32> {
+    const FEW_ROWS: usize = 128;
     let DenseShape { rows, inputs, units } = shape;
-    let mut dx = vec![0.0; rows * inputs];
-    let result = MatrixMut::new(&mut dx, rows, inputs);
-    multiply_in_tiles(
-        Matrix::new(dy, rows, units),
-        Matrix::new(w, inputs, units).transposed(),
-        result,
-        Mode::Overwrite,
-    );
-    dx
+    let cell = |rows| ConvGeometry::new(&[1], units, &[1], rows, &[1], &[1], Padding::Valid);
+    if rows <= FEW_ROWS
+        && let Ok(cell) = cell(rows)
+    {
+        let (mut turned, mut dx) = (vec![0.0; units * rows], vec![0.0; rows * inputs]);
+        transpose(dy, rows, units, &mut turned);
+        transpose(&conv::forward(&cell, w, &turned, None), inputs, rows, &mut dx);
+        return dx;
+    }
+    let w = Matrix::new(w, inputs, units).transposed();
+    product(Matrix::new(dy, rows, units), w, None)
 }
 
 /// The gradient for `w`: `xᵀ dy`, `[inputs, units]`.
@@ -67,15 +59,11 @@ pub fn backward_input(shape: DenseShape, w: &[f32], dy: &[f32]) -> Vec<f32> {
 #[must_use]
 pub fn backward_weights(shape: DenseShape, x: &[f32], dy: &[f32]) -> Vec<f32> {
     let DenseShape { rows, inputs, units } = shape;
-    let mut dw = vec![0.0; inputs * units];
-    let result = MatrixMut::new(&mut dw, inputs, units);
-    multiply_in_tiles(
+    product(
         Matrix::new(x, rows, inputs).transposed(),
         Matrix::new(dy, rows, units),
-        result,
-        Mode::Overwrite,
-    );
-    dw
+        None,
+    )
 }
 
 /// The gradient for `b`: the sum of `dy` over the rows, `[units]`.
@@ -91,29 +79,7 @@ pub fn backward_bias(shape: DenseShape, dy: &[f32]) -> Vec<f32> {
         shape.rows,
         shape.units
     );
-    sum_rows(dy, shape.units)
-}
-
-/// The sum over the rows of `[rows, columns]`, in blocks of rows, so that the error grows with the blocks and not with the rows.
-pub(super) fn sum_rows(values: &[f32], columns: usize) -> Vec<f32> {
-    const BLOCK: usize = 256;
-    let mut sum = vec![0.0; columns];
-    let mut partial = vec![0.0; columns];
-    if columns > 0 {
-        for block in values.chunks(BLOCK * columns) {
-            partial.fill(0.0);
-            for row in block.chunks_exact(columns) {
-                partial
-                    .iter_mut()
-                    .zip(row)
-                    .for_each(|(total, value): (&mut f32, _)| *total += value);
-            }
-            sum.iter_mut()
-                .zip(&partial)
-                .for_each(|(total, value): (&mut f32, _)| *total += value);
-        }
-    }
-    sum
+    sum_cells(dy, shape.units)
 }
 
 #[cfg(test)]
@@ -150,7 +116,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn forward_and_gradients_agree_with_the_plain_layer(rows in 1_usize..20, inputs in 1_usize..60, units in 1_usize..40) {
+        fn forward_and_gradients_agree_with_the_plain_layer(rows in prop_oneof![1_usize..20, 100_usize..160], inputs in 1_usize..60, units in 1_usize..40) {
             let shape = DenseShape { rows, inputs, units };
             let [x, w, b, dy] = case(shape);
             assert_close(&forward(shape, &x, &w, Some(&b)), &naive(shape, &x, &w, &b), 1e-5);

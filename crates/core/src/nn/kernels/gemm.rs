@@ -1,8 +1,8 @@
 //! Products of row-major `f32` matrices: a thin, safe front of the `gemm` crate, which brings AVX-512, AVX2 and portable kernels.
 //!
 //! The crate's own threads are not used: [`multiply`] runs on the calling thread, for kernels that are inside a chunk already, and
-//! [`multiply_in_tiles`] cuts the result into tiles whose size depends on the shapes alone, so that the bytes of the result do not
-//! depend on the number of threads.
+//! [`product`] cuts the result into tiles whose size depends on the shapes alone, so that the bytes of the result do not depend on the
+//! number of threads.
 
 use gemm::Parallelism;
 
@@ -139,43 +139,80 @@ pub fn multiply(a: Matrix, b: Matrix, mut c: MatrixMut, mode: Mode) {
     unsafe { multiply_tile(a, b, &Target::of(&mut c), &tile, mode) };
 }
 
-/// [`multiply`] on the pool's threads, unless the product is too small to be worth waking them.
+/// `a b`, or with `onto` added to each row, as a vector `[rows, columns]`: on the pool's threads, unless it is too small to be worth
+/// waking them.
 ///
 /// # Panics
-/// When the shapes do not chain.
-pub fn multiply_in_tiles(a: Matrix, b: Matrix, mut c: MatrixMut, mode: Mode) {
-    // Both operands are packed for every tile: few rows are cut along the columns, so that none is packed twice.
-    const TILE_ROWS: usize = 64;
-    const FEW_ROWS: usize = 96;
-    const TILE_COLUMNS: usize = 256;
-    const NARROWEST: usize = 32;
-    const MOST_TILES: usize = 8;
-    check(&a, &b, &c);
-    let (rows, columns) = (c.rows, c.columns);
-    if rows == 0 || columns == 0 {
-        return;
+/// When the shapes do not chain, or `onto` is not as long as a row.
+#[must_use]
+pub fn product(a: Matrix, b: Matrix, onto: Option<&[f32]>) -> Vec<f32> {
+    let (rows, columns) = (a.rows, b.columns);
+    assert!(
+        a.columns == b.rows,
+        "a product [{rows}, {}] x [{}, {columns}]",
+        a.columns,
+        b.rows
+    );
+    assert!(
+        onto.is_none_or(|onto| onto.len() == columns),
+        "a row of {columns} values"
+    );
+    if rows == 0 || columns == 0 || a.columns == 0 {
+        let row = onto.map_or_else(|| vec![0.0; columns], <[f32]>::to_vec);
+        return row.repeat(rows);
     }
-    // One tile at most below the cost of threads: which depends on shapes, and so does the result.
-    let cost = rows * columns * a.columns;
-    if cost < WORTH_WAKING_THREADS {
-        return multiply(a, b, c, mode);
-    }
-    let (tile_rows, tile_columns) = if rows <= FEW_ROWS {
-        (rows, columns.div_ceil(MOST_TILES).next_multiple_of(NARROWEST))
-    } else {
-        (TILE_ROWS, TILE_COLUMNS)
-    };
+    let (tile_rows, tile_columns) = tiles(rows, a.columns, columns);
     let (down, across) = (rows.div_ceil(tile_rows), columns.div_ceil(tile_columns));
-    let target = Target::of(&mut c);
-    threads::each(down * across, cost, |index| {
+    let mut values: Vec<f32> = Vec::with_capacity(rows * columns);
+    let target = Target {
+        data: values.as_mut_ptr(),
+        row_stride: columns,
+    };
+    threads::each(down * across, rows * columns * a.columns, |index| {
         let (top, left) = (index / across * tile_rows, index % across * tile_columns);
         let tile = Tile {
             rows: top..(top + tile_rows).min(rows),
             columns: left..(left + tile_columns).min(columns),
         };
-        // SAFETY: shapes and lengths were checked; the tiles are disjoint and inside `c`, which is borrowed mutably for this call.
-        unsafe { multiply_tile(a, b, &target, &tile, mode) };
+        // SAFETY: the shapes chain and the constructors have checked the lengths; the tiles are disjoint and inside the vector's
+        // capacity, of which nothing is read that has not been written.
+        unsafe {
+            let mode = if let Some(onto) = onto {
+                for row in tile.rows.clone() {
+                    let to = target.data.add(row * columns + left);
+                    to.copy_from_nonoverlapping(onto[tile.columns.clone()].as_ptr(), tile.columns.len());
+                }
+                Mode::Accumulate
+            } else {
+                Mode::Overwrite
+            };
+            multiply_tile(a, b, &target, &tile, mode);
+        }
     });
+    // SAFETY: the tiles cover all rows and columns, and each was written.
+    unsafe { values.set_len(rows * columns) };
+    values
+}
+
+/// Rows and columns of the tiles of a product: some eight of them, or one that is not worth waking threads.
+///
+/// Both operands are packed for every tile, so tiles are as large as feeding threads allows; and to pack a few rows of a transposed
+/// matrix takes longer than to multiply with them.
+fn tiles(rows: usize, inner: usize, columns: usize) -> (usize, usize) {
+    const MOST_ROWS: usize = 512;
+    const FEWEST_TILES: usize = 8;
+    const LANES: usize = 16;
+    const NARROWEST: usize = 32;
+    if rows.saturating_mul(inner).saturating_mul(columns) < WORTH_WAKING_THREADS {
+        return (rows, columns);
+    }
+    let even = |length: usize, parts: usize, multiple: usize| length.div_ceil(parts).next_multiple_of(multiple);
+    let down = rows.div_ceil(MOST_ROWS);
+    let tile_columns = even(columns, FEWEST_TILES.div_ceil(down), NARROWEST);
+    // Where columns are too few, rows are cut further.
+    let across = columns.div_ceil(tile_columns);
+    let down = down.max(FEWEST_TILES.div_ceil(across).min(rows.div_ceil(4 * LANES)));
+    (even(rows, down, LANES), tile_columns)
 }
 
 /// Writes `[columns, rows]` of `from`, `[rows, columns]`, to `to`.
@@ -276,7 +313,7 @@ unsafe fn multiply_tile(a: Matrix, b: Matrix, c: &Target, tile: &Tile, mode: Mod
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::testing::values;
+    use super::super::testing::{assert_close, values};
     use super::*;
     use crate::nn::threads;
 
@@ -317,7 +354,7 @@ mod tests {
             let before = values(rows * stride, 3);
             let mut c = before.clone();
             let mode = if sum { Mode::Accumulate } else { Mode::Overwrite };
-            multiply_in_tiles(left, right, MatrixMut::with_row_stride(&mut c, rows, columns, stride), mode);
+            multiply(left, right, MatrixMut::with_row_stride(&mut c, rows, columns, stride), mode);
             let expected = naive(&a, &b, rows, inner, columns);
             for i in 0..rows {
                 for j in 0..stride {
@@ -333,22 +370,33 @@ mod tests {
         }
     }
 
+    proptest! {
+        #[test]
+        fn a_product_in_tiles_is_the_plain_product(
+            rows in prop_oneof![0_usize..90, 500_usize..600], inner in 0_usize..40, columns in 0_usize..200,
+            flip_a: bool, flip_b: bool, onto: bool,
+        ) {
+            let (a, b, first) = (values(rows * inner, 1), values(inner * columns, 2), values(columns, 3));
+            let (at, bt) = (transposed(&a, rows, inner), transposed(&b, inner, columns));
+            let left = if flip_a { Matrix::new(&at, inner, rows).transposed() } else { Matrix::new(&a, rows, inner) };
+            let right = if flip_b { Matrix::new(&bt, columns, inner).transposed() } else { Matrix::new(&b, inner, columns) };
+            let mut want = naive(&a, &b, rows, inner, columns);
+            if onto {
+                want.iter_mut().enumerate().for_each(|(index, want)| *want += f64::from(first[index % columns]));
+            }
+            assert_close(&product(left, right, onto.then_some(&first)), &want, 1e-5);
+        }
+    }
+
     #[test]
     fn tiles_have_the_same_bytes_on_any_number_of_threads() {
-        let (a, b) = (values(131 * 257, 1), values(257 * 301, 2));
-        let product = || {
-            let mut c = vec![0.0; 131 * 301];
-            multiply_in_tiles(
-                Matrix::new(&a, 131, 257),
-                Matrix::new(&b, 257, 301),
-                MatrixMut::new(&mut c, 131, 301),
-                Mode::Overwrite,
-            );
-            c
-        };
-        let alone = threads::pool(1).unwrap().install(product);
-        for count in [2, 7] {
-            assert_eq!(threads::pool(count).unwrap().install(product), alone);
+        for (rows, inner, columns) in [(131, 257, 301), (1100, 40, 70), (40, 300, 700)] {
+            let (a, b) = (values(rows * inner, 1), values(inner * columns, 2));
+            let of_pool = || product(Matrix::new(&a, rows, inner), Matrix::new(&b, inner, columns), None);
+            let alone = threads::pool(1).unwrap().install(of_pool);
+            for count in [2, 7] {
+                assert_eq!(threads::pool(count).unwrap().install(of_pool), alone);
+            }
         }
     }
 }

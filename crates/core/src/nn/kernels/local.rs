@@ -163,7 +163,7 @@ pub fn backward_kernel(geometry: &ConvGeometry, x: &[f32], dy: &[f32]) -> Vec<f3
 /// When `dy` is not whole rows of `geometry`.
 #[must_use]
 pub fn backward_bias(geometry: &ConvGeometry, dy: &[f32]) -> Vec<f32> {
-    super::dense::sum_rows(dy, geometry.output_len())
+    super::bias::sum_cells(dy, geometry.output_len())
 }
 
 /// The patches `[batch, patch]` under one window, with zeros beyond the edges.

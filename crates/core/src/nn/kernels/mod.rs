@@ -6,6 +6,7 @@
 )]
 
 pub mod activation;
+mod average_pool;
 pub mod axes;
 pub mod batch_norm;
 pub mod bias;
@@ -14,6 +15,7 @@ pub mod conv_lstm;
 pub mod conv_transpose;
 pub mod dense;
 pub mod depthwise;
+pub mod elementwise;
 pub mod embedding;
 pub mod gemm;
 pub mod local;

@@ -3,7 +3,9 @@
 //! Global pooling is the same with [`Window::global`]. With padding, only the real cells count: they alone compete for the maximum,
 //! and an average is divided by their number, as TensorFlow does.
 
+use super::average_pool::AveragePooling;
 use super::max_pool::MaxPooling;
+use super::simd::{Isa, vectorized};
 use super::window::Window;
 use crate::nn::threads;
 
@@ -49,7 +51,9 @@ impl PoolGeometry {
     }
 
     fn cost(&self, rows: usize) -> usize {
-        rows * self.output_len() * self.window.kernel_cells()
+        /// Reading a value takes as long as some multiply-adds.
+        const VALUE: usize = 4;
+        rows * (self.output_len() * self.window.kernel_cells()).max(self.input_len()) * VALUE
     }
 }
 
@@ -88,9 +92,9 @@ pub fn max_backward(geometry: &PoolGeometry, found: &ArgMax, dy: &[f32]) -> Vec<
 /// When `x` is not whole rows of `geometry`.
 #[must_use]
 pub fn average_forward(geometry: &PoolGeometry, x: &[f32]) -> Vec<f32> {
-    let (window, channels) = (&geometry.window, geometry.channels);
     let (input_len, output_len) = (geometry.input_len(), geometry.output_len());
     let (chunk_rows, rows) = geometry.rows(x.len(), input_len);
+    let pooling = AveragePooling::new(&geometry.window, geometry.channels);
     threads::build(
         rows * output_len,
         chunk_rows * output_len,
@@ -98,20 +102,7 @@ pub fn average_forward(geometry: &PoolGeometry, x: &[f32]) -> Vec<f32> {
         |chunk, y| {
             let x = &x[chunk * chunk_rows * input_len..];
             for (x, y) in x.chunks_exact(input_len).zip(y.chunks_exact_mut(output_len)) {
-                for (index, y) in y.chunks_exact_mut(channels).enumerate() {
-                    let mut cells = 0;
-                    window.for_each_cell(window.output_at(index), |_, place| {
-                        cells += 1;
-                        let x = &x[place * channels..][..channels];
-                        y.iter_mut()
-                            .zip(x)
-                            .for_each(|(sum, value): (&mut f32, _)| *sum += value);
-                    });
-                    let share = share(cells);
-                    for sum in y {
-                        *sum *= share;
-                    }
-                }
+                pooling.forward(x, y);
             }
         },
     )
@@ -123,9 +114,9 @@ pub fn average_forward(geometry: &PoolGeometry, x: &[f32]) -> Vec<f32> {
 /// When `dy` is not of `geometry`'s output.
 #[must_use]
 pub fn average_backward(geometry: &PoolGeometry, dy: &[f32]) -> Vec<f32> {
-    let (window, channels) = (&geometry.window, geometry.channels);
     let (input_len, output_len) = (geometry.input_len(), geometry.output_len());
     let (chunk_rows, rows) = geometry.rows(dy.len(), output_len);
+    let pooling = AveragePooling::new(&geometry.window, geometry.channels);
     threads::build(
         rows * input_len,
         chunk_rows * input_len,
@@ -133,26 +124,10 @@ pub fn average_backward(geometry: &PoolGeometry, dy: &[f32]) -> Vec<f32> {
         |chunk, dx| {
             let dy = &dy[chunk * chunk_rows * output_len..];
             for (dy, dx) in dy.chunks_exact(output_len).zip(dx.chunks_exact_mut(input_len)) {
-                for (index, dy) in dy.chunks_exact(channels).enumerate() {
-                    let output = window.output_at(index);
-                    let mut cells = 0;
-                    window.for_each_cell(output, |_, _| cells += 1);
-                    let share = share(cells);
-                    window.for_each_cell(output, |_, place| {
-                        let dx = &mut dx[place * channels..][..channels];
-                        dx.iter_mut()
-                            .zip(dy)
-                            .for_each(|(sum, slope): (&mut f32, _)| *sum += slope * share);
-                    });
-                }
+                pooling.backward(dy, dx);
             }
         },
     )
-}
-
-#[expect(clippy::cast_precision_loss, reason = "windows have fewer than 2^24 cells")]
-fn share(cells: usize) -> f32 {
-    1.0 / cells.max(1) as f32
 }
 
 /// The number of a cell in its window, as small as the window allows.
@@ -197,20 +172,27 @@ fn max_forward_bytes(geometry: &PoolGeometry, x: &[f32]) -> (Vec<f32>, Vec<u8>) 
 
 /// Maxima with words for cells, for windows too large for bytes: long loops, one window after the other.
 fn max_forward_words(geometry: &PoolGeometry, x: &[f32]) -> (Vec<f32>, Vec<u32>) {
-    let (window, channels) = (&geometry.window, geometry.channels);
+    let (window, channels, isa) = (&geometry.window, geometry.channels, Isa::current());
     max_forward_by(geometry, x, |x, y, found| {
-        let outputs = y.chunks_exact_mut(channels).zip(found.chunks_exact_mut(channels));
-        for (index, (best, found)) in outputs.enumerate() {
-            best.fill(f32::NEG_INFINITY);
-            window.for_each_cell(window.output_at(index), |cell, place| {
-                let x = &x[place * channels..][..channels];
-                for ((best, found), value) in best.iter_mut().zip(found.iter_mut()).zip(x) {
-                    if *value > *best || value.is_nan() {
-                        (*best, *found) = (*value, Cell::from_cell(cell));
-                    }
+        vectorized(
+            isa,
+            #[inline(always)]
+            || {
+                let outputs = y.chunks_exact_mut(channels).zip(found.chunks_exact_mut(channels));
+                for (index, (best, found)) in outputs.enumerate() {
+                    best.fill(f32::NEG_INFINITY);
+                    window.for_each_cell(window.output_at(index), |cell, place| {
+                        let x = &x[place * channels..][..channels];
+                        // Both are written whatever comes of it: that makes vectors of the loop.
+                        for ((best, found), value) in best.iter_mut().zip(found.iter_mut()).zip(x) {
+                            let better = *value > *best || value.is_nan();
+                            *best = if better { *value } else { *best };
+                            *found = if better { Cell::from_cell(cell) } else { *found };
+                        }
+                    });
                 }
-            });
-        }
+            },
+        );
     })
 }
 
@@ -323,14 +305,19 @@ mod tests {
 
     fn geometries() -> impl Strategy<Value = PoolGeometry> {
         let axis = (1_usize..9, 1_usize..4, 1_usize..4);
-        (proptest::collection::vec(axis, 1..=3), 1_usize..5, any::<bool>()).prop_map(|(axes, channels, same)| {
-            let column = |of: fn(&(usize, usize, usize)) -> usize| axes.iter().map(of).collect::<Vec<_>>();
-            let (input, strides) = (column(|a| a.0), column(|a| a.2));
-            let kernel: Vec<usize> = axes.iter().map(|a| a.1.min(a.0)).collect();
-            let padding = if same { Padding::Same } else { Padding::Valid };
-            let window = Window::new(&input, &kernel, &strides, &vec![1; axes.len()], padding).unwrap();
-            PoolGeometry { window, channels }
-        })
+        (
+            proptest::collection::vec(axis, 1..=3),
+            prop_oneof![1_usize..5, 1_usize..90],
+            any::<bool>(),
+        )
+            .prop_map(|(axes, channels, same)| {
+                let column = |of: fn(&(usize, usize, usize)) -> usize| axes.iter().map(of).collect::<Vec<_>>();
+                let (input, strides) = (column(|a| a.0), column(|a| a.2));
+                let kernel: Vec<usize> = axes.iter().map(|a| a.1.min(a.0)).collect();
+                let padding = if same { Padding::Same } else { Padding::Valid };
+                let window = Window::new(&input, &kernel, &strides, &vec![1; axes.len()], padding).unwrap();
+                PoolGeometry { window, channels }
+            })
     }
 
     proptest! {
@@ -350,10 +337,14 @@ mod tests {
         #[test]
         fn averages_and_their_gradients_agree_with_plain_loops(g in geometries(), batch in 1_usize..4) {
             let x = values(batch * g.input_len(), 1);
-            let y = average_forward(&g, &x);
-            assert_close(&y, &naive(&g, &x, mean), 1e-6);
-            let dy = values(y.len(), 3);
-            assert_slopes(&average_backward(&g, &dy), &x, &dy, |x| naive(&g, x, mean));
+            for isa in Isa::available() {
+                isa.hold(|| {
+                    let y = average_forward(&g, &x);
+                    assert_close(&y, &naive(&g, &x, mean), 1e-6);
+                    let dy = values(y.len(), 3);
+                    assert_slopes(&average_backward(&g, &dy), &x, &dy, |x| naive(&g, x, mean));
+                });
+            }
         }
     }
 

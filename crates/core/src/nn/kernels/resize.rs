@@ -3,6 +3,9 @@
 //! Rows are `[rows, depth, height, width, inner]`. What lies inside an axis that is not touched is `inner`: the channels where they
 //! come last, 1 where they come first and count as rows.
 
+use super::simd::{Isa, vectorized};
+use crate::nn::threads;
+
 /// A picture inside a larger one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Frame {
@@ -163,65 +166,78 @@ impl Bilinear {
             .collect()
     }
 
-    /// Calls `visit(index of the output's cell, [(cell of the input, weight); 4])`.
-    fn for_each_cell(&self, mut visit: impl FnMut(usize, [(usize, f32); 4])) {
-        let (down, across) = (self.along(0), self.along(1));
-        let width = self.input[1];
-        for (row, v) in down.iter().enumerate() {
-            for (column, h) in across.iter().enumerate() {
-                let corner = |row: usize, column: usize, weight: f32| (row * width + column, weight);
-                visit(
-                    row * across.len() + column,
-                    [
-                        corner(v.lower, h.lower, (1.0 - v.share) * (1.0 - h.share)),
-                        corner(v.lower, h.upper, (1.0 - v.share) * h.share),
-                        corner(v.upper, h.lower, v.share * (1.0 - h.share)),
-                        corner(v.upper, h.upper, v.share * h.share),
-                    ],
-                );
-            }
-        }
-    }
-
     fn lens(&self) -> (usize, usize) {
         let input = self.input.iter().product::<usize>() * self.cell;
         (input, input * self.times.iter().product::<usize>())
     }
 
-    /// The enlarged pictures.
+    /// The enlarged pictures: each line blended of two lines of the picture, then along itself.
     #[must_use]
     pub fn forward(&self, x: &[f32]) -> Vec<f32> {
-        let ((input, output), cell) = (self.lens(), self.cell);
-        let mut y = vec![0.0; x.len() / input.max(1) * output];
-        for (x, y) in x.chunks_exact(input.max(1)).zip(y.chunks_exact_mut(output.max(1))) {
-            self.for_each_cell(|to, corners| {
-                let y = &mut y[to * cell..][..cell];
-                for (from, weight) in corners {
-                    let x = &x[from * cell..][..cell];
-                    y.iter_mut().zip(x).for_each(|(y, x): (&mut f32, _)| *y += weight * x);
-                }
-            });
-        }
-        y
+        let ((input, output), cell, isa) = (self.lens(), self.cell, Isa::current());
+        let (down, across) = (self.along(0), self.along(1));
+        let (line, wide) = (self.input[1] * cell, across.len() * cell);
+        let pictures = x.len() / input.max(1);
+        threads::build(pictures * output, output, pictures * output * COST, |picture, y| {
+            let x = &x[picture * input..][..input];
+            vectorized(
+                isa,
+                #[inline(always)]
+                || {
+                    let mut blended = vec![0.0; line];
+                    for (at, y) in down.iter().zip(y.chunks_exact_mut(wide.max(1))) {
+                        let lines = x[at.lower * line..].iter().zip(&x[at.upper * line..]);
+                        for (to, (lower, upper)) in blended.iter_mut().zip(lines) {
+                            *to = (1.0 - at.share) * lower + at.share * upper;
+                        }
+                        for (at, y) in across.iter().zip(y.chunks_exact_mut(cell)) {
+                            let cells = blended[at.lower * cell..].iter().zip(&blended[at.upper * cell..]);
+                            for (to, (lower, upper)) in y.iter_mut().zip(cells) {
+                                *to = (1.0 - at.share) * lower + at.share * upper;
+                            }
+                        }
+                    }
+                },
+            );
+        })
     }
 
-    /// The gradient for the pictures.
+    /// The gradient for the pictures: the way back of [`forward`](Self::forward).
     #[must_use]
     pub fn backward(&self, dy: &[f32]) -> Vec<f32> {
-        let ((input, output), cell) = (self.lens(), self.cell);
-        let mut dx = vec![0.0; dy.len() / output.max(1) * input];
-        for (dy, dx) in dy.chunks_exact(output.max(1)).zip(dx.chunks_exact_mut(input.max(1))) {
-            self.for_each_cell(|from, corners| {
-                let dy = &dy[from * cell..][..cell];
-                for (to, weight) in corners {
-                    let dx = &mut dx[to * cell..][..cell];
-                    dx.iter_mut()
-                        .zip(dy)
-                        .for_each(|(dx, dy): (&mut f32, _)| *dx += weight * dy);
-                }
-            });
-        }
-        dx
+        let ((input, output), cell, isa) = (self.lens(), self.cell, Isa::current());
+        let (down, across) = (self.along(0), self.along(1));
+        let (line, wide) = (self.input[1] * cell, across.len() * cell);
+        let pictures = dy.len() / output.max(1);
+        threads::build(pictures * input, input, pictures * output * COST, |picture, dx| {
+            let dy = &dy[picture * output..][..output];
+            vectorized(
+                isa,
+                #[inline(always)]
+                || {
+                    let mut slopes = vec![0.0; line];
+                    for (at, dy) in down.iter().zip(dy.chunks_exact(wide.max(1))) {
+                        slopes.fill(0.0);
+                        for (at, dy) in across.iter().zip(dy.chunks_exact(cell)) {
+                            add_scaled(&mut slopes[at.lower * cell..], dy, 1.0 - at.share);
+                            add_scaled(&mut slopes[at.upper * cell..], dy, at.share);
+                        }
+                        add_scaled(&mut dx[at.lower * line..], &slopes, 1.0 - at.share);
+                        add_scaled(&mut dx[at.upper * line..], &slopes, at.share);
+                    }
+                },
+            );
+        })
+    }
+}
+
+/// What a value costs, in multiply-adds: reading and writing take longest.
+const COST: usize = 8;
+
+#[inline(always)]
+fn add_scaled(sums: &mut [f32], values: &[f32], factor: f32) {
+    for (sum, value) in sums.iter_mut().zip(values) {
+        *sum += factor * value;
     }
 }
 
@@ -297,9 +313,13 @@ mod tests {
         fn interpolation_has_its_own_slopes(input in [1_usize..5, 1_usize..5], times in [1_usize..4, 1_usize..4], cell in 1_usize..3) {
             let resize = Bilinear { input, times, cell };
             let x = values(2 * resize.lens().0, 1);
-            let y = resize.forward(&x);
-            let dy = values(y.len(), 2);
-            assert_slopes(&resize.backward(&dy), &x, &dy, |x| wide(&resize.forward(x)));
+            for isa in Isa::available() {
+                isa.hold(|| {
+                    let y = resize.forward(&x);
+                    let dy = values(y.len(), 2);
+                    assert_slopes(&resize.backward(&dy), &x, &dy, |x| wide(&resize.forward(x)));
+                });
+            }
         }
     }
 

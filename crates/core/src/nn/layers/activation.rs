@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use crate::Result;
 use crate::keras::activation::Activation;
-use crate::nn::kernels::activation;
-use crate::nn::operation::{self, Gradients, Kernel, Output, Saved, View};
+use crate::nn::kernels::{activation, elementwise};
+use crate::nn::operation::{Gradients, Kernel, Output, Saved, View};
+use crate::{Error, Result};
 
 /// An activation of its one input.
 #[derive(Debug)]
@@ -17,18 +17,19 @@ fn width(shape: &[usize]) -> usize {
 }
 
 impl Kernel for ActivationKernel {
-    fn forward(&self, inputs: &[View<'_>], save: bool) -> Result<Output> {
-        let mut y = inputs[0].values.to_vec();
-        activation::forward(self.0, &mut y, width(inputs[0].shape));
-        let saved = if save { y.clone() } else { Vec::new() };
-        Ok(Output::saving(y, inputs[0].shape.to_vec(), saved))
+    fn wants_result(&self) -> bool {
+        true
     }
 
-    fn backward(&self, inputs: &[View<'_>], saved: &Saved, dy: View<'_>, _: &[bool]) -> Result<Gradients> {
-        let mut dx = dy.values.to_vec();
-        let y = operation::saved_as::<Vec<f32>>(saved)?;
-        activation::backward(self.0, y, &mut dx, width(inputs[0].shape));
-        Ok(vec![Some(dx)])
+    fn forward(&self, inputs: &[View<'_>], _: bool) -> Result<Output> {
+        let mut y = elementwise::copy(inputs[0].values);
+        activation::forward(self.0, &mut y, width(inputs[0].shape));
+        Ok(Output::new(y, inputs[0].shape.to_vec()))
+    }
+
+    fn backward(&self, inputs: &[View<'_>], _: &Saved, dy: View<'_>, _: &[bool]) -> Result<Gradients> {
+        let y = inputs[1].values;
+        Ok(vec![Some(activation::gradient(self.0, y, dy.values, width(dy.shape)))])
     }
 }
 
@@ -37,12 +38,6 @@ impl Kernel for ActivationKernel {
 struct Activated {
     kernel: Arc<dyn Kernel>,
     activation: Activation,
-}
-
-/// What the activated kernel saved, and its result.
-struct ActivatedState {
-    inner: Saved,
-    y: Vec<f32>,
 }
 
 /// `kernel` with `activation` behind it.
@@ -56,29 +51,25 @@ pub(super) fn activated(kernel: impl Kernel + 'static, activation: Activation) -
 }
 
 impl Kernel for Activated {
+    fn wants_result(&self) -> bool {
+        true
+    }
+
     fn forward(&self, inputs: &[View<'_>], save: bool) -> Result<Output> {
-        let Output {
-            mut values,
-            shape,
-            saved,
-        } = self.kernel.forward(inputs, save)?;
-        activation::forward(self.activation, &mut values, width(&shape));
-        let y = if save { values.clone() } else { Vec::new() };
-        Ok(Output::saving(values, shape, ActivatedState { inner: saved, y }))
+        let mut output = self.kernel.forward(inputs, save)?;
+        activation::forward(self.activation, &mut output.values, width(&output.shape));
+        Ok(output)
     }
 
     fn backward(&self, inputs: &[View<'_>], saved: &Saved, dy: View<'_>, needs: &[bool]) -> Result<Gradients> {
-        let state = operation::saved_as::<ActivatedState>(saved)?;
-        let mut dz = dy.values.to_vec();
-        activation::backward(self.activation, &state.y, &mut dz, width(dy.shape));
-        self.kernel.backward(
-            inputs,
-            &state.inner,
-            View {
-                values: &dz,
-                shape: dy.shape,
-            },
-            needs,
-        )
+        let Some((y, inputs)) = inputs.split_last() else {
+            return Err(Error::Internal("an activation's result was not kept".into()));
+        };
+        let dz = activation::gradient(self.activation, y.values, dy.values, width(dy.shape));
+        let dz = View {
+            values: &dz,
+            shape: dy.shape,
+        };
+        self.kernel.backward(inputs, saved, dz, needs)
     }
 }

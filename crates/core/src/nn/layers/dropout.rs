@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::Result;
+use crate::nn::kernels::elementwise::{Cost, map_pairs};
 use crate::nn::kernels::{activation, axes};
 use crate::nn::layer::{Flow, Layer, Pass};
 use crate::nn::operation::{self, Gradients, Kernel, Output, Saved, View};
@@ -16,19 +17,13 @@ pub(super) struct Scale(pub Vec<f32>);
 
 impl Kernel for Scale {
     fn forward(&self, inputs: &[View<'_>], _: bool) -> Result<Output> {
-        let y = inputs[0]
-            .values
-            .iter()
-            .zip(&self.0)
-            .map(|(x, factor)| x * factor)
-            .collect();
+        let y = map_pairs(inputs[0].values, &self.0, Cost::Arithmetic, |x, factor| x * factor);
         Ok(Output::new(y, inputs[0].shape.to_vec()))
     }
 
     fn backward(&self, _: &[View<'_>], _: &Saved, dy: View<'_>, _: &[bool]) -> Result<Gradients> {
-        Ok(vec![Some(
-            dy.values.iter().zip(&self.0).map(|(dy, factor)| dy * factor).collect(),
-        )])
+        let dx = map_pairs(dy.values, &self.0, Cost::Arithmetic, |dy, factor| dy * factor);
+        Ok(vec![Some(dx)])
     }
 }
 
@@ -38,12 +33,7 @@ struct Shift(Vec<f32>);
 
 impl Kernel for Shift {
     fn forward(&self, inputs: &[View<'_>], _: bool) -> Result<Output> {
-        let y = inputs[0]
-            .values
-            .iter()
-            .zip(&self.0)
-            .map(|(x, shift)| x + shift)
-            .collect();
+        let y = map_pairs(inputs[0].values, &self.0, Cost::Arithmetic, |x, shift| x + shift);
         Ok(Output::new(y, inputs[0].shape.to_vec()))
     }
 
@@ -55,9 +45,7 @@ impl Kernel for Shift {
 /// `len` factors, each 0 with probability `rate` and `1 / (1 - rate)` otherwise.
 pub(super) fn factors(len: usize, rate: f32, generator: &mut ChaCha8Rng) -> Vec<f32> {
     let kept = 1.0 / (1.0 - rate);
-    (0..len)
-        .map(|_| if random::uniform(generator) < rate { 0.0 } else { kept })
-        .collect()
+    random::uniforms(len, generator, |drawn| if drawn < rate { 0.0 } else { kept })
 }
 
 /// A dropout layer at work.

@@ -28,7 +28,7 @@ pub use block::{ConvBlock, ConvGradients, Winners};
 
 use self::kernel_gradient::KernelGradient;
 use self::plan::Plan;
-use super::dense::sum_rows;
+use super::bias::sum_cells;
 use super::window::{Padding, Window, WindowError};
 use crate::nn::threads;
 
@@ -203,16 +203,8 @@ pub fn backward_kernel(geometry: &ConvGeometry, x: &[f32], dy: &[f32]) -> Vec<f3
 /// When `dy` is not whole rows of `geometry`.
 #[must_use]
 pub fn backward_bias(geometry: &ConvGeometry, dy: &[f32]) -> Vec<f32> {
-    let output_len = geometry.output_len();
-    let rows = ConvGeometry::rows(dy, output_len);
-    let groups = threads::reduction_groups(rows, geometry.filters);
-    threads::sum_groups(geometry.filters, groups, dy.len(), |group, db| {
-        let rows = threads::group_rows(rows, groups, group);
-        db.copy_from_slice(&sum_rows(
-            &dy[rows.start * output_len..rows.end * output_len],
-            geometry.filters,
-        ));
-    })
+    let _ = ConvGeometry::rows(dy, geometry.output_len());
+    sum_cells(dy, geometry.filters)
 }
 
 #[cfg(test)]

@@ -210,6 +210,20 @@ pub fn run<W: Work>(isa: Isa, work: W) -> W::Output {
     }
 }
 
+/// Runs plain loops compiled for `isa`, for the compiler to make vectors of. Mark the closure `#[inline(always)]`.
+pub fn vectorized<R>(isa: Isa, loops: impl FnOnce() -> R) -> R {
+    struct Loops<F>(F);
+    impl<R, F: FnOnce() -> R> Work for Loops<F> {
+        type Output = R;
+
+        #[inline(always)]
+        fn run<S: Simd>(self, _: S) -> R {
+            (self.0)()
+        }
+    }
+    run(isa, Loops(loops))
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::float_cmp, reason = "whether they are equal is what is tested")]

@@ -1,8 +1,8 @@
-//! Times training steps of the models in a file of `benches/` (`layers.json` or `shapes.json`, its name is the first argument); prints
-//! one JSON object, milliseconds a step by name. `GALAXY_SLOTS` says on how many threads, `BENCH_BACKEND` on which of Burn's backends
+//! Times training steps of the models in a file beside it (`layers.json` or `shapes.json`, its name is the first argument; then, if not
+//! all are wanted, parts of the models' names); prints one JSON object, milliseconds a step by name. `GALAXY_SLOTS` says on how many threads, `BENCH_BACKEND` on which of Burn's backends
 //! (`ndarray`, `flex`), `BENCH_INSTRUCTIONS` with which instructions (`portable`, `avx2`, `avx512`).
 //!
-//! `cargo xtask bench --layers` and `--shapes` run it beside the same models in Keras (`benches/layers_in_keras.py`).
+//! `cargo xtask bench --layers` and `--shapes` run it beside the same models in Keras (`layers_in_keras.py`).
 
 #![expect(
     clippy::cast_possible_truncation,
@@ -57,7 +57,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     threads::init(Resources::from_env().slots.get())?;
     let mut arguments = std::env::args().skip(1);
     let file = arguments.next().unwrap_or_else(|| "layers.json".to_owned());
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches").join(file);
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
     let wanted: Vec<String> = arguments.collect();
     let (device, instructions) = (chosen_device()?, chosen_instructions()?);
     let mut measured = Map::new();

@@ -1,0 +1,142 @@
+//! Means of pooling windows and their gradients: vectors run over channels, sums stay in registers over all cells of a window.
+
+use super::conv::tile::{load_up_to, store};
+use super::simd::{Isa, Simd, Work, run};
+use super::window::Window;
+
+/// Vectors of channels that are summed side by side.
+const VECTORS: usize = 4;
+
+/// Where the cells of all pooling windows lie: made once for a batch.
+pub struct AveragePooling {
+    isa: Isa,
+    channels: usize,
+    cells: usize,
+    /// The first value of each cell that exists, window by window.
+    places: Vec<usize>,
+    /// Where each window's cells begin and, last, end.
+    starts: Vec<usize>,
+}
+
+impl AveragePooling {
+    /// For windows over cells of `channels` channels, for the instruction set of the calling thread.
+    pub fn new(pool: &Window, channels: usize) -> Self {
+        let (mut places, mut starts) = (Vec::new(), vec![0]);
+        for window in 0..pool.output_cells() {
+            pool.for_each_cell(pool.output_at(window), |_, place| places.push(place * channels));
+            starts.push(places.len());
+        }
+        // What the loops read and write without looking again.
+        let cells = pool.input_cells();
+        assert!(places.iter().all(|place| place + channels <= cells * channels));
+        Self {
+            isa: Isa::current(),
+            channels,
+            cells,
+            places,
+            starts,
+        }
+    }
+
+    /// The means `y` of one row `x`.
+    pub fn forward(&self, x: &[f32], y: &mut [f32]) {
+        self.check(x, y);
+        run(self.isa, Forward { pooling: self, x, y });
+    }
+
+    /// Adds the gradient for one row to `dx`.
+    pub fn backward(&self, dy: &[f32], dx: &mut [f32]) {
+        self.check(dx, dy);
+        run(self.isa, Backward { pooling: self, dy, dx });
+    }
+
+    fn check(&self, input: &[f32], output: &[f32]) {
+        assert!(input.len() == self.cells * self.channels && output.len() == (self.starts.len() - 1) * self.channels);
+    }
+
+    #[inline(always)]
+    fn windows(&self) -> impl Iterator<Item = &[usize]> {
+        self.starts.windows(2).map(|at| &self.places[at[0]..at[1]])
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "windows have fewer than 2^24 cells")]
+fn share(cells: &[usize]) -> f32 {
+    1.0 / cells.len().max(1) as f32
+}
+
+struct Forward<'a> {
+    pooling: &'a AveragePooling,
+    x: &'a [f32],
+    y: &'a mut [f32],
+}
+
+impl Work for Forward<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let channels = self.pooling.channels;
+        for (cells, y) in self.pooling.windows().zip(self.y.chunks_exact_mut(channels)) {
+            let share = s.splat(share(cells));
+            let mut channel = 0;
+            // SAFETY: `new` and `check` have seen that all cells lie in `x` with their channels; no more than these are read or written.
+            unsafe {
+                while channel + VECTORS * S::LANES <= channels {
+                    let mut sums = [s.splat(0.0); VECTORS];
+                    for place in cells {
+                        let x = self.x.as_ptr().add(place + channel);
+                        for (v, sum) in sums.iter_mut().enumerate() {
+                            *sum = s.add(*sum, s.load(x.add(v * S::LANES)));
+                        }
+                    }
+                    for (v, sum) in sums.iter().enumerate() {
+                        s.store(y.as_mut_ptr().add(channel + v * S::LANES), s.mul(*sum, share));
+                    }
+                    channel += VECTORS * S::LANES;
+                }
+                while channel < channels {
+                    let mut sum = s.splat(0.0);
+                    for place in cells {
+                        let x = self.x.as_ptr().add(place + channel);
+                        sum = s.add(sum, load_up_to(s, x, channels - channel));
+                    }
+                    store(s, y.as_mut_ptr().add(channel), channels - channel, &[s.mul(sum, share)]);
+                    channel += S::LANES;
+                }
+            }
+        }
+    }
+}
+
+struct Backward<'a> {
+    pooling: &'a AveragePooling,
+    dy: &'a [f32],
+    dx: &'a mut [f32],
+}
+
+impl Work for Backward<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let channels = self.pooling.channels;
+        for (cells, dy) in self.pooling.windows().zip(self.dy.chunks_exact(channels)) {
+            let share = s.splat(share(cells));
+            let mut channel = 0;
+            while channel < channels {
+                let left = channels - channel;
+                // SAFETY: as in `Forward`.
+                unsafe {
+                    let slope = s.mul(load_up_to(s, dy.as_ptr().add(channel), left), share);
+                    for place in cells {
+                        let dx = self.dx.as_mut_ptr().add(place + channel);
+                        let before = load_up_to(s, dx.cast_const(), left);
+                        store(s, dx, left, &[s.add(before, slope)]);
+                    }
+                }
+                channel += S::LANES;
+            }
+        }
+    }
+}
