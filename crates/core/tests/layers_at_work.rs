@@ -52,6 +52,30 @@ fn spatial_dropout_drops_whole_channels() {
 }
 
 #[test]
+fn softmax_in_a_layer_with_the_channels_first_runs_along_the_last_axis_as_in_keras() {
+    for (class_name, shape) in [
+        ("Conv2D", [2, 4, 3]),
+        ("SeparableConv2D", [2, 4, 3]),
+        ("DepthwiseConv2D", [2, 4, 3]),
+        ("Conv2DTranspose", [2, 4, 3]),
+        ("LocallyConnected2D", [2, 4, 3]),
+    ] {
+        let mut config = json!({"kernel_size": [1, 1], "activation": "softmax", "data_format": "channels_first"});
+        if class_name != "DepthwiseConv2D" {
+            config["filters"] = json!(2);
+        }
+        let network = chain(vec![layer(class_name, &config)], &shape);
+        let x = (0..24).map(|i| (i * 7 % 11) as f32 / 3.0 - 1.5).collect();
+        let y = network.predict(x).expect("a prediction");
+        assert_eq!(y.len(), 24, "{class_name}");
+        for columns in y.chunks(3) {
+            let sum: f32 = columns.iter().sum();
+            assert!((sum - 1.0).abs() < 1e-5, "{class_name}: {columns:?}");
+        }
+    }
+}
+
+#[test]
 fn noise_is_another_each_step_and_the_same_on_any_number_of_threads() {
     for (class_name, config) in [
         ("GaussianNoise", json!({"stddev": 0.5})),

@@ -14,6 +14,10 @@ use crate::workflow::{Line, run_measured};
 /// Both of Burn's CPU backends: the tests pass on each.
 pub const BACKENDS: &str = "galaxy-burn-core/ndarray,galaxy-burn-core/flex";
 
+/// What proptest draws its cases from: the same in each run of all checks, so that a change is judged by what it changes. A bare `cargo
+/// test` draws others each time.
+const CASES_SEED: (&str, &str) = ("PROPTEST_RNG_SEED", "20261121");
+
 /// How to check.
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -125,7 +129,9 @@ fn itself() -> Result<Command> {
 /// Passes cargo's output on and keeps the lines with the counts.
 fn unit_tests(summaries: &mut Vec<String>) -> Result<()> {
     let finished = run_measured(
-        cargo().args(["test", "--workspace", "--features", BACKENDS]),
+        cargo()
+            .args(["test", "--workspace", "--features", BACKENDS])
+            .env(CASES_SEED.0, CASES_SEED.1),
         |line| match line {
             Line::Stdout(text) => {
                 println!("{text}");

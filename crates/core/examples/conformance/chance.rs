@@ -269,6 +269,7 @@ pub fn noises(seed: u64, only: Option<&str>) -> Result<Vec<Box<dyn Case>>> {
                         owners: Vec::new(),
                         layers: vec![layer],
                         input,
+                        graph: None,
                         ids: None,
                         batch: 1,
                         loss: Loss::MeanSquaredError,

@@ -25,7 +25,7 @@ impl Keras {
     pub fn start(python: &Path) -> Result<Self> {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/conformance/keras/answer.py");
         let mut child = Command::new(python)
-            .arg("-B")
+            .args(["-B", "-W", "ignore"])
             .arg(&script)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

@@ -2,6 +2,8 @@
 
 mod check;
 mod cover;
+mod graph;
+mod several;
 mod shrink;
 
 use anyhow::Result;
@@ -14,6 +16,8 @@ use galaxy_burn_core::tool::keras_model_config;
 use serde_json::{Map, Value, json};
 
 pub use self::cover::{layers, stacks};
+pub use self::graph::{Graph, graphs, merges};
+pub use self::several::several;
 use crate::case::{Case, Judge, Label, Outcome};
 use crate::layer::Chosen;
 use crate::random::Draw;
@@ -22,15 +26,36 @@ use crate::tensor::Tensor;
 /// The steps of training after which weights are compared.
 pub const STEPS: [usize; 2] = [1, 20];
 
+/// A layer or an optimiser, with the options that it is given.
+pub type Owner = (String, Vec<(String, String)>);
+
+/// A line of the page.
+pub fn owner<'a>(name: &str, options: impl IntoIterator<Item = (&'a str, &'a str)>) -> Owner {
+    let options = options
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value.to_owned()));
+    (name.to_owned(), options.collect())
+}
+
+/// The kinds of files that Keras writes its weights into; the first is the one that the tools write too.
+const FILES: [&str; 5] = ["h5", "h5", "model.h5", "weights.h5", "keras"];
+
+/// One of them.
+pub fn file(draw: &mut Draw) -> &'static str {
+    draw.pick::<&str>(&FILES)
+}
+
 /// A model, what it is given, and how it is trained.
 #[derive(Clone, Debug)]
 pub struct ModelCase {
     /// What the page lists it under.
     pub kind: &'static str,
-    /// The lines of the page that it tells about, owner and options.
-    pub owners: Vec<(String, Vec<(&'static str, String)>)>,
+    /// The lines of the page that it tells about.
+    pub owners: Vec<Owner>,
     /// The layers in their order.
     pub layers: Vec<Chosen>,
+    /// How they are connected, unless each takes the one before it.
+    pub graph: Option<Graph>,
     /// The shape of one row of input.
     pub input: Vec<usize>,
     /// For ids: how many there are.
@@ -53,12 +78,14 @@ impl ModelCase {
     /// # Errors
     /// What the tool refuses.
     pub fn configured(&self) -> Result<(Model, String), String> {
-        let form = json!({"model_selection": {
-            "model_type": "sequential",
-            "input_shape": tuple(&self.input),
-            "layers": self.layers.iter().map(Chosen::to_form).collect::<Vec<_>>(),
-        }});
-        configured(&form)
+        configured(&match &self.graph {
+            Some(graph) => graph.to_form(&self.input, &self.layers),
+            None => json!({"model_selection": {
+                "model_type": "sequential",
+                "input_shape": tuple(&self.input),
+                "layers": self.layers.iter().map(Chosen::to_form).collect::<Vec<_>>(),
+            }}),
+        })
     }
 
     /// Whether its training can be compared: it draws no random numbers, and Keras takes it.
@@ -179,7 +206,19 @@ impl Case for ModelCase {
     }
 
     fn describe(&self) -> String {
-        let layers: Vec<String> = self.layers.iter().map(Chosen::to_python).collect();
+        let layers: Vec<String> = match &self.graph {
+            None => self.layers.iter().map(Chosen::to_python).collect(),
+            Some(graph) => {
+                let input = format!("layer 1: Input{:?}", graph.input);
+                let numbered = self
+                    .layers
+                    .iter()
+                    .zip(&graph.sources)
+                    .zip(2..)
+                    .map(|((layer, sources), number)| format!("layer {number}: {} of {sources:?}", layer.to_python()));
+                std::iter::once(input).chain(numbered).collect()
+            }
+        };
         format!(
             "{}\n    input {} in {} rows{}, loss {}, optimizer {} {}, seed {}",
             layers.join("\n    "),

@@ -131,12 +131,11 @@ fn case(name: &str, mut options: Map<String, Value>, loss: Loss, draw: &mut Draw
         // It is in percent: with the others' rate, steps would leap over the minimum, and differences with them.
         options.insert("lr".to_owned(), json!(rate(name) / 100.0));
     }
-    // Names are kept for the whole run: a few dozen short texts.
-    let mut listed: Vec<(&'static str, String)> = options
+    let mut listed: Vec<(String, String)> = options
         .iter()
-        .map(|(name, value)| (&*Box::leak(name.clone().into_boxed_str()), value.to_string()))
+        .map(|(name, value)| (name.clone(), value.to_string()))
         .collect();
-    listed.push(("loss", format!("'{}'", loss.name())));
+    listed.push(("loss".into(), format!("'{}'", loss.name())));
     ModelCase {
         kind: "optimizers",
         owners: vec![(name.to_owned(), listed)],
@@ -160,6 +159,7 @@ fn case(name: &str, mut options: Map<String, Value>, loss: Loss, draw: &mut Draw
             ),
         ],
         input: vec![3],
+        graph: None,
         ids: None,
         batch: 5,
         loss,

@@ -46,6 +46,8 @@ pub struct Report {
     refused: Vec<Refused>,
     cases: usize,
     slowest: f64,
+    /// Cases and seconds of each kind.
+    times: BTreeMap<&'static str, (usize, f64)>,
     largest: BTreeMap<Quantity, (f64, String)>,
     /// What does not agree.
     pub failures: Vec<Failure>,
@@ -66,6 +68,7 @@ impl Report {
             refused,
             cases: 0,
             slowest: 0.0,
+            times: BTreeMap::new(),
             largest: BTreeMap::new(),
             failures: Vec::new(),
             versions: String::new(),
@@ -78,6 +81,10 @@ impl Report {
     pub fn add(&mut self, labels: &[Label], outcome: &Outcome, seconds: f64) {
         self.cases += 1;
         self.slowest = self.slowest.max(seconds);
+        let kind = labels.first().map_or("", |label| label.kind);
+        let time = self.times.entry(kind).or_default();
+        time.0 += 1;
+        time.1 += seconds;
         for (quantity, deviation) in &outcome.deviations {
             let largest = self.largest.entry(*quantity).or_insert((-1.0, String::new()));
             if *deviation > largest.0 {
@@ -118,6 +125,12 @@ impl Report {
         for refused in &self.refused {
             println!("refused: {}: {}", name(&refused.label), refused.reason);
         }
+        let times: Vec<String> = self
+            .times
+            .iter()
+            .map(|(kind, (cases, seconds))| format!("{cases} {kind} {seconds:.0} s"))
+            .collect();
+        println!("{}", times.join(", "));
         println!(
             "{} cases, {} do not agree, {} refused; {:.0} s, of which Keras computed {:.0} s; slowest case {:.1} s; {}",
             self.cases,
@@ -127,6 +140,12 @@ impl Report {
             self.keras_seconds,
             self.slowest,
             self.versions
+        );
+        // What `.ci/run` shows at its end.
+        println!(
+            "conformance: {} passed, {} failed",
+            self.cases - self.failures.len(),
+            self.failures.len()
         );
     }
 

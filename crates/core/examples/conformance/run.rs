@@ -2,7 +2,7 @@
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow};
 use galaxy_burn_core::nn::{device, threads};
@@ -17,6 +17,8 @@ use crate::{Args, chance, fit, function, optimizer};
 const SHRUNK: usize = 6;
 /// Smaller cases that are tried for one failure.
 const TRIALS: usize = 80;
+/// How long all of that may take.
+const SHRINKING: Duration = Duration::from_mins(1);
 
 /// All cases, judged. True when everything agrees.
 ///
@@ -115,6 +117,7 @@ fn draw(args: &Args) -> Result<(Cases, Vec<Refused>)> {
             }),
     );
     let models = |models: Vec<ModelCase>| models.into_iter().map(|case| Box::new(case) as Box<dyn Case>);
+    cases.extend(models(model::merges(args.seed, only.filter(|only| *only != "layers"))));
     if wanted("optimizers") {
         cases.extend(models(optimizer::optimizers(args.seed)?));
     }
@@ -134,6 +137,10 @@ fn draw(args: &Args) -> Result<(Cases, Vec<Refused>)> {
     if wanted("stacks") {
         cases.extend(models(model::stacks(args.seed, args.cases)));
     }
+    if wanted("graphs") {
+        cases.extend(models(model::graphs(args.seed, args.cases / 3)));
+        cases.extend(model::several());
+    }
     Ok((cases, refused))
 }
 
@@ -147,10 +154,11 @@ fn smallest(args: &Args, cases: &[Box<dyn Case>], failed: Vec<(usize, Outcome)>)
         devices: device::available(),
         directory: tempfile::tempdir()?,
     };
+    let until = Instant::now() + SHRINKING;
     let mut failures = Vec::new();
     for (count, (at, outcome)) in failed.into_iter().enumerate() {
         let (description, reasons) = if count < SHRUNK {
-            shrink(cases[at].as_ref(), &outcome, &mut judge)?
+            shrink(cases[at].as_ref(), &outcome, &mut judge, until)?
         } else {
             (cases[at].describe(), outcome.failures)
         };
@@ -165,7 +173,7 @@ fn way(outcome: &Outcome) -> Option<String> {
     Some(first.split_whitespace().take(2).collect::<Vec<_>>().join(" "))
 }
 
-fn shrink(case: &dyn Case, outcome: &Outcome, judge: &mut Judge) -> Result<(String, Vec<String>)> {
+fn shrink(case: &dyn Case, outcome: &Outcome, judge: &mut Judge, until: Instant) -> Result<(String, Vec<String>)> {
     let (mut description, mut failures) = (case.describe(), outcome.failures.clone());
     let wanted = way(outcome);
     let mut candidates = case.smaller();
@@ -179,7 +187,7 @@ fn shrink(case: &dyn Case, outcome: &Outcome, judge: &mut Judge) -> Result<(Stri
                 candidates = candidate.smaller();
                 continue 'smaller;
             }
-            if trials >= TRIALS {
+            if trials >= TRIALS || Instant::now() > until {
                 break;
             }
         }

@@ -233,10 +233,12 @@ impl History {
         }
     }
 
-    /// Adds an epoch's values, in the order of the names. Values beyond the names are not kept.
-    pub fn push(&mut self, values: &[f64]) {
-        for (column, value) in self.columns.iter_mut().zip(values) {
-            column.values.push(*value);
+    /// Adds an epoch's values by their names. Only the last epoch may lack some of them; values of other names are not kept.
+    pub fn push<'a>(&mut self, values: impl IntoIterator<Item = (&'a str, f64)>) {
+        for (name, value) in values {
+            if let Some(column) = self.columns.iter_mut().find(|column| column.name == name) {
+                column.values.push(value);
+            }
         }
     }
 

@@ -33,8 +33,8 @@ fn unfitted() -> Estimator {
 
 fn fitted() -> Estimator {
     let mut history = History::new(["loss", "val_loss"]);
-    history.push(&[0.5, 0.25]);
-    history.push(&[f64::NAN, f64::INFINITY]);
+    history.push([("loss", 0.5), ("val_loss", 0.25)]);
+    history.push([("loss", f64::NAN), ("val_loss", f64::INFINITY), ("acc", 1.0)]);
     Estimator {
         fitted: Some(Fitted {
             classes: Some(Classes::Texts(vec!["ALL".into(), "AML".into()])),

@@ -249,6 +249,20 @@ fn parameters_that_do_not_go_together_are_refused() {
             "Conv2D: kernel_size=(1, 2, 3): expected a positive integer or a tuple of 2",
         ),
         (
+            json!({"layer_type": "Conv2DTranspose", "filters": 3, "kernel_size": "3", "kwargs": "dilation_rate=(1, 2)"}),
+            "Conv2DTranspose: dilation_rate must be the same along both axes of a transposed convolution, e.g. 2",
+        ),
+        (
+            json!({"layer_type": "Conv2DTranspose", "filters": 3, "kernel_size": "3", "kwargs": "strides=2, dilation_rate=2"}),
+            "Conv2DTranspose: strides above 1 and dilation_rate above 1 cannot be combined; set one of them to 1",
+        ),
+        (
+            json!({"layer_type": "ConvLSTM2D", "filters": 3, "kernel_size": "3",
+                "kwargs": "activation='softmax', data_format='channels_first'"}),
+            "ConvLSTM2D: softmax is taken along the last axis, which data_format='channels_first' makes the columns: this is not \
+             supported; choose another activation, or data_format='channels_last'",
+        ),
+        (
             json!({"layer_type": "MaxPooling2D", "kwargs": "padding='causal'"}),
             "MaxPooling2D: padding='causal' is for Conv1D only; expected 'valid' or 'same'",
         ),
@@ -261,6 +275,25 @@ fn parameters_that_do_not_go_together_are_refused() {
     for (layer, expected) in cases {
         assert_eq!(layer_complaint(layer), format!("layer 2, {expected}"));
     }
+}
+
+#[test]
+fn an_initializer_that_makes_matrices_is_refused_where_there_is_none() {
+    let dense = |kwargs: &str| json!({"layer_type": "Dense", "units": 3, "kwargs": kwargs});
+    assert_eq!(
+        layer_complaint(dense("bias_initializer='orthogonal'")),
+        "layer 2, Dense 'dense_2': bias_initializer='orthogonal': it is for weights of at least two axes, and this one has the shape \
+         (3,); choose another, e.g. 'zeros' or 'random_normal'"
+    );
+    assert!(
+        layer_complaint(dense("bias_initializer='identity'"))
+            .contains("bias_initializer='identity': it is for weights of two axes, and this one has the shape (3,);")
+    );
+    let conv =
+        json!({"layer_type": "Conv1D", "filters": 3, "kernel_size": 2, "kwargs": "kernel_initializer='identity'"});
+    assert!(complaint(&form("(7, 2)", vec![conv])).contains("has the shape (2, 2, 3)"));
+    let fine = dense("kernel_initializer='identity', bias_initializer='ones'");
+    assert!(run_on(&form("(7, )", vec![fine])).is_ok());
 }
 
 #[test]

@@ -311,14 +311,15 @@ fn history_table(epochs: &[EpochLog], rate_changes: bool) -> History {
     });
     let mut history = History::new(names.unwrap_or_default());
     for log in epochs {
-        let values = log.values.iter().map(|(_, value)| *value);
-        let rate = rate_changes.then(|| f64::from(log.learning_rate));
-        history.push(&values.chain(rate).collect::<Vec<_>>());
+        let values = log.values.iter().map(|(name, value)| (name.as_str(), *value));
+        let rate = rate_changes.then(|| ("lr", f64::from(log.learning_rate)));
+        history.push(values.chain(rate));
     }
     history
 }
 
-/// The history as a table: the epoch, counted from 1, and what was reported after it.
+/// The history as a table: the epoch, counted from 1, and what was reported after it. What the last epoch was too short for is `NA`, as
+/// Keras writes it.
 fn write_history(file: &mut dyn Write, history: &History) -> std::io::Result<()> {
     let names: Vec<&str> = history.names().collect();
     writeln!(file, "epoch\t{}", names.join("\t"))?;
@@ -326,7 +327,11 @@ fn write_history(file: &mut dyn Write, history: &History) -> std::io::Result<()>
         write!(file, "{}", epoch + 1)?;
         for name in &names {
             let value = history.values(name).and_then(|values| values.get(epoch));
-            write!(file, "\t{}", value.map_or_else(String::new, |value| float_repr(*value)))?;
+            write!(
+                file,
+                "\t{}",
+                value.map_or_else(|| "NA".into(), |value| float_repr(*value))
+            )?;
         }
         writeln!(file)?;
     }

@@ -66,6 +66,9 @@ pub struct History {
 ///
 /// # Errors
 /// When the loss is no longer a finite number and no callback asks to stop there: the message names epoch, batch and layer.
+///
+/// Where `TerminateOnNaN` asks for it, training ends there as in Keras 2.3.1: the epoch is reported with the batches that it had, the last
+/// one included, and without validation. Only that batch's step is left out, so that the network has the last good weights.
 pub fn fit(
     network: &mut Network,
     plan: &FitPlan,
@@ -100,22 +103,24 @@ pub fn fit(
         let batches = order
             .chunks(plan.batch_size)
             .take(plan.steps_per_epoch.unwrap_or(usize::MAX));
+        let mut broken = None;
         for (number, rows) in batches.enumerate() {
             let trained = batch::gradients(network, samples, rows, plan.loss, plan.seed, step)?;
             if !trained.loss.is_finite() {
                 let place = not_finite(network, samples, rows, epoch, number)?;
-                if callbacks.batch_end(trained.loss) {
-                    history.stopped = Some(place);
-                    return Ok(history);
+                if !callbacks.batch_end(trained.loss) {
+                    return Err(Error::Input(place));
                 }
-                return Err(Error::Input(place));
+                metrics.add(trained.loss, &samples.truth(rows), &trained.predicted);
+                broken = Some(place);
+                break;
             }
             step += 1;
             metrics.add(trained.loss, &samples.truth(rows), &trained.predicted);
             apply(network, &mut updater, trained.gradients, trained.updates);
         }
         let mut values = metrics.take("");
-        if let Some(rows) = validation {
+        if let (Some(rows), None) = (validation, &broken) {
             evaluate(network, plan, samples, rows, &mut metrics)?;
             values.extend(metrics.take("val_"));
         }
@@ -151,6 +156,7 @@ pub fn fit(
                 history.stopped = Some(format!("early stopping after epoch {}", epoch + 1));
             }
         }
+        history.stopped = broken.or(history.stopped);
         if history.stopped.is_some() {
             break;
         }
@@ -273,3 +279,7 @@ impl Metrics {
             .collect()
     }
 }
+
+#[cfg(test)]
+#[path = "fit_tests.rs"]
+mod tests;

@@ -40,7 +40,7 @@ def versions(_):
 KINDS = {
     "versions": versions,
     "model": models.model,
-    "refusal": models.refusal,
+    "description": models.description,
     "noise": models.noise,
     "start": models.start,
     "loss": functions.loss,

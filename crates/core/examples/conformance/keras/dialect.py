@@ -2,39 +2,65 @@
 
 import json
 
+import cudnn
 import keras
 
-# cuDNN's layers run on a GPU only; these compute the same.
-PLAIN = {
-    "CuDNNGRU": ("GRU", {"reset_after": True, "recurrent_activation": "sigmoid", "activation": "tanh"}),
-    "CuDNNLSTM": ("LSTM", {"recurrent_activation": "sigmoid", "activation": "tanh"}),
-}
-
-
-def plain(config):
-    for layer in config["config"]["layers"]:
-        if layer["class_name"] in PLAIN:
-            layer["class_name"], arguments = PLAIN[layer["class_name"]]
-            layer["config"].update(arguments)
-    return config
+# Their one operation is for graphics cards.
+CUDNN = {"CuDNNGRU": cudnn.CuDNNGRU, "CuDNNLSTM": cudnn.CuDNNLSTM}
 
 
 def load(text):
-    return keras.models.model_from_json(json.dumps(plain(json.loads(text))))
+    model = keras.models.model_from_json(text, custom_objects=CUDNN)
+    for layer in model.layers:
+        if type(layer) in (keras.layers.GRU, keras.layers.LSTM) and (layer.dropout or layer.recurrent_dropout):
+            # Keras 2.3.1 drops alike in all steps and by `implementation`. Newer Keras drops anew in each step where it could use a graphics
+            # card, and knows one implementation only with recurrent dropout.
+            layer._could_use_gpu_kernel = False
+            layer.cell.implementation = implementations(text)[layer.name]
+    return model
+
+
+def implementations(text):
+    layers = (layer["config"] for layer in json.loads(text)["config"]["layers"])
+    return {config["name"]: config.get("implementation", 1) for config in layers}
+
+
+def state_dropped_at_once(cell_class, gates):
+    """The second implementation of recurrent dropout, which newer Keras has not: one mask for all gates."""
+    original = cell_class.call
+
+    def call(self, inputs, states, training=None):
+        if self.implementation != 1 and self.recurrent_dropout:
+            h, *rest = states if isinstance(states, (list, tuple)) else [states]
+            mask = self.get_recurrent_dropout_mask_for_cell(h, training, count=gates)
+            states = [h if mask is None else h * mask[0], *rest]
+        return original(self, inputs, states, training)
+
+    cell_class.call = call
+
+
+state_dropped_at_once(keras.layers.GRUCell, 3)
+state_dropped_at_once(keras.layers.LSTMCell, 4)
 
 
 def channels_last_inside(layer_class):
-    """TensorFlow has no kernels on a CPU for some layers with the channels first: these compute between two transpositions."""
+    """TensorFlow has no kernels on a CPU for some layers with the channels first: these compute between two transpositions.
+
+    The activation waits until the channels are back: softmax looks at the last axis, whatever that is.
+    """
     original = layer_class.call
 
     def call(self, inputs):
         if self.data_format != "channels_first":
             return original(self, inputs)
         rank = len(inputs.shape)
-        attributes = ("data_format", "_channels_first", "_tf_data_format")
+        attributes = ("data_format", "_channels_first", "_tf_data_format", "activation")
         before = {name: getattr(self, name) for name in attributes if hasattr(self, name)}
+        activation = before.pop("activation", None)
         try:
             self.data_format = "channels_last"
+            if activation is not None:
+                self.activation = None
             if "_channels_first" in before:
                 self._channels_first = False
                 self._tf_data_format = keras.src.utils.conv_utils.convert_data_format("channels_last", rank)
@@ -43,7 +69,10 @@ def channels_last_inside(layer_class):
         finally:
             for name, value in before.items():
                 setattr(self, name, value)
-        return keras.backend.permute_dimensions(outputs, (0, rank - 1, *range(1, rank - 1)))
+            if activation is not None:
+                self.activation = activation
+        outputs = keras.backend.permute_dimensions(outputs, (0, rank - 1, *range(1, rank - 1)))
+        return outputs if activation is None else activation(outputs)
 
     layer_class.call = call
 

@@ -22,7 +22,7 @@ def metric(question):
     width = question["width"]
     inputs = keras.Input((width,))
     model = keras.Model(inputs, keras.layers.Activation("linear")(inputs))
-    model.compile(loss=names.loss(question["loss"]), metrics=[names.metric(question["metric"])], optimizer="sgd", run_eagerly=True)
+    model.compile(loss=names.loss(question["loss"]), metrics=[names.metric(question["metric"], question["loss"], width)], optimizer="sgd", run_eagerly=True)
     for batch in question["batches"]:
         truth, predicted = (tf.constant(tensors.read(batch[name])) for name in ("truth", "predicted"))
         model.compiled_metrics.update_state(truth, predicted)

@@ -1,9 +1,9 @@
 """What Keras makes of a model: its JSON, shapes, predictions, gradients, and the weights after some steps."""
 
+import json
+
 import dialect
-import keras
 import names
-import numpy as np
 import optimizers
 import tensorflow as tf
 import tensors
@@ -13,9 +13,24 @@ def sizes(shape):
     return list(shape[1:])
 
 
-def layers(model):
+def ordered(model, question):
+    """The model's layers in the order of its JSON; Keras itself sorts those of a graph by their distance from the output."""
+    return [model.get_layer(layer["config"]["name"]) for layer in json.loads(question["json"])["config"]["layers"]]
+
+
+def description(question):
+    """What Keras makes of a model's JSON alone."""
+    model = dialect.load(question["json"])
+    return {"inputs": model.input_names, "outputs": model.output_names, **described(model, ordered(model, question))}
+
+
+def described(model, all_layers):
+    return {"json": model.to_json(), "layers": layers(all_layers), "parameters": model.count_params()}
+
+
+def layers(all_layers):
     found = []
-    for layer in model.layers:
+    for layer in all_layers:
         shapes = layer.output_shape
         shapes = shapes if isinstance(shapes, list) else [shapes]
         trainable = {id(weight) for weight in layer.trainable_weights}
@@ -31,7 +46,7 @@ def layers(model):
 
 
 def inputs(question):
-    found = [tensors.read(tensor) for tensor in question["inputs"]]
+    found = [tf.constant(tensors.read(tensor)) for tensor in question["inputs"]]
     return found[0] if len(found) == 1 else found
 
 
@@ -52,14 +67,15 @@ def save(model, path):
 
 def model(question):
     model = dialect.load(question["json"])
-    answer = {"json": model.to_json(), "layers": layers(model), "parameters": model.count_params()}
+    all_layers = ordered(model, question)
+    answer = described(model, all_layers)
     model.load_weights(question["weights"])
     x = inputs(question)
     reset(model)
     answer["prediction"] = tensors.write(model(x, training=False))
     training = question.get("training")
     if training:
-        answer.update(train(model, x, training))
+        answer.update(train(model, all_layers, x, training))
     if question.get("save"):
         save(model, question["save"])
         reset(model)
@@ -67,8 +83,15 @@ def model(question):
     return answer
 
 
-def train(model, x, training):
-    truth = tensors.read(training["truth"])
+def step(model, x, truth):
+    """`Model.train_step` without its metrics and without the batching around it."""
+    with tf.GradientTape() as tape:
+        loss = model.compute_loss(x, truth, model(x, training=True))
+    model.optimizer.minimize(loss, model.trainable_variables, tape=tape)
+
+
+def train(model, all_layers, x, training):
+    truth = tf.constant(tensors.read(training["truth"]))
     if training["loss"] == "sparse_categorical_crossentropy" and truth.shape[-1] == 1:
         truth = truth[..., 0]
     model.compile(
@@ -80,8 +103,9 @@ def train(model, x, training):
     reset(model)
     with tf.GradientTape() as tape:
         predicted = model(x, training=True)
-        loss = model.compute_loss(x, tf.constant(truth), predicted)
-    found = tape.gradient(loss, model.trainable_weights, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+        loss = model.compute_loss(x, truth, predicted)
+    trained = [weight for layer in all_layers for weight in layer.trainable_weights]
+    found = tape.gradient(loss, trained, unconnected_gradients=tf.UnconnectedGradients.ZERO)
     answer = {
         "loss": tensors.number(loss),
         "gradients": [tensors.write(tf.convert_to_tensor(gradient)) for gradient in found],
@@ -92,22 +116,10 @@ def train(model, x, training):
     done = 0
     for steps in training["steps"]:
         while done < steps:
-            model.train_on_batch(x, truth)
+            step(model, x, truth)
             done += 1
-        answer["after"].append([tensors.write(weight) for weight in model.get_weights()])
+        answer["after"].append([tensors.write(weight) for layer in all_layers for weight in layer.get_weights()])
     return answer
-
-
-def refusal(question):
-    """Whether Keras takes these layers at all: each by its class and the text of its arguments."""
-    names = {name: getattr(module, name) for module in
-             (keras.initializers, keras.regularizers, keras.constraints) for name in dir(module) if name[0] != "_"}
-    model = keras.Sequential()
-    for class_name, arguments in question["layers"]:
-        class_name, more = dialect.PLAIN.get(class_name, (class_name, {}))
-        arguments = eval(f"dict({arguments})", {"__builtins__": {"dict": dict, "True": True, "False": False}}, names)
-        model.add(getattr(keras.layers, class_name)(**arguments, **more))
-    return {"outputs": sizes(model.output_shape), "parameters": model.count_params()}
 
 
 def noise(question):

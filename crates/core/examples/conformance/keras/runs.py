@@ -43,7 +43,7 @@ def fit(question):
         truth = truth[..., 0]
     model.compile(
         loss=names.loss(question["loss"]),
-        metrics=[names.metric(name) for name in question["metrics"]],
+        metrics=[names.metric(name, question["loss"], model.output_shape[-1]) for name in question["metrics"]],
         optimizer=optimizers.read(question["optimizer"]),
         run_eagerly=True,
     )

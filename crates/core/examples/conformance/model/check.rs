@@ -6,6 +6,7 @@ use anyhow::{Context, Result};
 use burn::tensor::Device;
 use galaxy_burn_core::keras::model::Model;
 use galaxy_burn_core::keras::optimizer::Optimizer;
+use galaxy_burn_core::keras::shape::WeightSpec;
 use galaxy_burn_core::keras::weights;
 use galaxy_burn_core::nn::layer::Pass;
 use galaxy_burn_core::nn::network::Network;
@@ -68,7 +69,7 @@ pub fn judge(case: &ModelCase, judge: &mut Judge) -> Result<Outcome> {
             return Ok(outcome);
         }
     };
-    describes_the_same(&model, &start, &answer, &mut outcome)?;
+    describes_the_same(&model, &answer, &mut outcome)?;
     for (backend, device) in &devices {
         // A network of its own for each part: stateful layers remember what they saw.
         let network = || case.started(&model, device);
@@ -95,7 +96,7 @@ pub fn judge(case: &ModelCase, judge: &mut Judge) -> Result<Outcome> {
 }
 
 /// JSON, shapes, names and numbers of weights.
-fn describes_the_same(model: &Model, network: &Network, answer: &Value, outcome: &mut Outcome) -> Result<()> {
+pub fn describes_the_same(model: &Model, answer: &Value, outcome: &mut Outcome) -> Result<()> {
     let text = answer["json"].as_str().context("no JSON")?;
     match Model::from_json(text) {
         Ok(theirs) => {
@@ -107,14 +108,15 @@ fn describes_the_same(model: &Model, network: &Network, answer: &Value, outcome:
         }
         Err(error) => outcome.fail(format!("Keras's JSON of the model is refused: {error}")),
     }
-    let weights = network.weights().iter();
-    let parameters: usize = weights.map(|weight| weight.values.len()).sum();
+    let shapes = model.shapes(None)?;
+    let weights = shapes.iter().flat_map(|shapes| &shapes.weights);
+    let parameters: u64 = weights.map(WeightSpec::parameters).sum();
     outcome.same("number of parameters", &json!(parameters), &answer["parameters"]);
     let theirs = answer["layers"].as_array().context("no layers")?;
-    let shapes = model.shapes(None)?;
     outcome.same("number of layers", &shapes.len(), &theirs.len());
     for ((node, ours), theirs) in model.nodes.iter().zip(&shapes).zip(theirs) {
         let name = &node.layer.name;
+        outcome.same("name of a layer", &json!(name), &theirs["name"]);
         outcome.same(&format!("output of {name}"), &json!([ours.output]), &theirs["outputs"]);
         let weights: Vec<Value> = ours
             .weights
@@ -212,7 +214,7 @@ impl Compared<'_> {
         let loaded = || -> galaxy_burn_core::Result<Network> {
             let mut network = Network::new(&model, &self.case.input, Seed(0), device)?;
             let bytes = std::fs::read(path).unwrap_or_default();
-            network.load(weights::read(bytes)?)?;
+            network.load(weights::read_for(bytes, &model)?)?;
             Ok(network)
         };
         match loaded() {

@@ -6,7 +6,7 @@ use galaxy_burn_core::keras::layers::catalogue;
 use galaxy_burn_core::keras::loss::Loss;
 use serde_json::{Map, json};
 
-use super::ModelCase;
+use super::{ModelCase, file};
 use crate::layer::{Chosen, Reads, draw_input, reads, spec};
 use crate::random::Draw;
 use crate::vocabulary::{self, OptionSpec};
@@ -33,11 +33,6 @@ pub fn layers(seed: u64, only: Option<&str>) -> Covered {
         }
         if spec.in_sequential() {
             cover(class_name, seed, &mut covered);
-        } else {
-            let reason = "not compared by itself: it stands in functional models only".to_owned();
-            covered
-                .refused
-                .push((class_name.into(), String::new(), String::new(), reason));
         }
     }
     covered
@@ -206,13 +201,15 @@ fn around(chosen: Chosen, input: Vec<usize>, draw: &mut Draw) -> ModelCase {
     }
     let masks = chosen.makes_mask();
     let stateful = chosen.get("stateful") == Some("True");
+    // What walks through steps without a bound multiplies its rounding: it is led more slowly.
+    let rate = if chosen.class_name == "ConvLSTM2D" { 0.01 } else { 0.05 };
     // The moving averages of few rows are far from their deviations: what is left of the gradient is rounding.
     let batch = *draw.pick(if chosen.class_name == "BatchNormalization" {
         &[5, 7]
     } else {
         &[1, 2, 3, 5]
     });
-    let owners = vec![(chosen.class_name.to_owned(), chosen.options.clone())];
+    let owners = vec![owner(&chosen)];
     layers.push(chosen);
     if masks {
         layers.push(Chosen::new("GRU", &[("units", "2")]));
@@ -226,13 +223,21 @@ fn around(chosen: Chosen, input: Vec<usize>, draw: &mut Draw) -> ModelCase {
         owners,
         layers,
         input,
+        graph: None,
         ids,
         batch,
         loss: Loss::MeanSquaredError,
-        optimizer: ("SGD".into(), Map::from_iter([("lr".to_owned(), json!(0.05))])),
+        optimizer: ("SGD".into(), Map::from_iter([("lr".to_owned(), json!(rate))])),
         seed: draw.seed(),
-        file: if draw.chance(0.3) { "model.h5" } else { "h5" },
+        file: file(draw),
     }
+}
+
+fn owner(chosen: &Chosen) -> super::Owner {
+    super::owner(
+        chosen.class_name,
+        chosen.options.iter().map(|(name, value)| (*name, value.as_str())),
+    )
 }
 
 /// Random models of two to four layers, one behind the other: what layers make of each other's outputs, masks and gradients, and what
@@ -276,12 +281,13 @@ fn stack(draw: &mut Draw) -> Option<ModelCase> {
         let mut longer = match &case {
             None => {
                 let mut alone = around(chosen, input.clone(), draw);
+                alone.kind = "stacks";
                 alone.layers.retain(|layer| layer.class_name == spec.layer_type);
                 alone
             }
             Some(case) => {
                 let mut longer = case.clone();
-                longer.owners.push((spec.layer_type.to_owned(), chosen.options.clone()));
+                longer.owners.push(owner(&chosen));
                 longer.layers.push(chosen);
                 longer
             }

@@ -102,6 +102,15 @@ impl Rules for ConvLSTM2D {
         if self.unroll {
             return Err("unroll=True is not possible for a convolutional recurrent layer; remove it".into());
         }
+        if self.data_format == DataFormat::ChannelsFirst
+            && [self.activation, self.recurrent_activation].contains(&Activation::Softmax)
+        {
+            return Err(
+                "softmax is taken along the last axis, which data_format='channels_first' makes the columns: this is not supported; \
+                 choose another activation, or data_format='channels_last'"
+                    .into(),
+            );
+        }
         fraction("dropout", self.dropout)?;
         fraction("recurrent_dropout", self.recurrent_dropout)?;
         check_window(&self.window())

@@ -330,6 +330,7 @@ impl Layer {
             problem,
         })?;
         for weight in &mut applied.weights {
+            initializer_fits(weight)?;
             weight.trainable &= self.trainable;
         }
         Ok(applied)
@@ -338,8 +339,7 @@ impl Layer {
     /// Counts up the seeds of the initializers that these weights started with, as Keras 2.3.1 does each time that it uses one.
     pub(in crate::keras) fn advance_seeds(&mut self, weights: &[WeightSpec]) {
         for weight in weights {
-            let stem = weight.name.strip_suffix("_kernel").unwrap_or(weight.name);
-            if let Some(initializer) = self.kind.initializer_mut(&format!("{stem}_initializer")) {
+            if let Some(initializer) = self.kind.initializer_mut(&initializer_of(weight.name)) {
                 // The bias on either side of a forget gate that starts open is drawn for itself.
                 initializer.advance_seed(if weight.ones.is_some() { 2 } else { 1 });
             }
@@ -363,6 +363,30 @@ impl Layer {
     pub fn weights(&self, inputs: &[Shape]) -> Result<Vec<WeightSpec>, LayerError> {
         self.apply(inputs).map(|applied| applied.weights)
     }
+}
+
+/// The parameter that says how the weight of this name starts.
+fn initializer_of(weight: &str) -> String {
+    format!("{}_initializer", weight.strip_suffix("_kernel").unwrap_or(weight))
+}
+
+/// Refuses what Keras refuses when it makes a weight: a matrix for what is none.
+fn initializer_fits(weight: &WeightSpec) -> Result<(), LayerError> {
+    let axes = weight.shape.len();
+    let wanted = match weight.initializer {
+        Initializer::Orthogonal { .. } if axes < 2 => "at least two axes",
+        Initializer::Identity { .. } if axes != 2 => "two axes",
+        _ => return Ok(()),
+    };
+    let shape: Shape = weight.shape.iter().copied().map(Some).collect();
+    Err(LayerError::Argument {
+        name: initializer_of(weight.name),
+        value: weight.initializer.to_python(),
+        problem: format!(
+            "it is for weights of {wanted}, and this one has the shape {}; choose another, e.g. 'zeros' or 'random_normal'",
+            shape::display(&shape)
+        ),
+    })
 }
 
 fn no_batch_axis(name: &str) -> LayerError {

@@ -47,6 +47,12 @@ macro_rules! transposed {
                         "strides above 1 and dilation_rate above 1 cannot be combined; set one of them to 1".into(),
                     );
                 }
+                // Keras's own kernel for it spreads the window alike along both axes.
+                if dilation(self).windows(2).any(|pair| pair[0] != pair[1]) {
+                    return Err(
+                        "dilation_rate must be the same along both axes of a transposed convolution, e.g. 2".into(),
+                    );
+                }
                 if self.padding == Padding::Causal {
                     return Err("padding='causal' is for Conv1D only; expected 'valid' or 'same'".into());
                 }

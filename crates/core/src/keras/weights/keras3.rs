@@ -35,12 +35,22 @@ pub(super) fn container(root: &Group) -> Option<Group> {
         .find_map(|name| root.group(name).ok())
 }
 
+/// What the group of a class's first layer is called. Keras has two ways to write names in lower case, which differ where a digit follows
+/// a word in capitals: the layer is `conv_lst_m2d_1`, its group `conv_lstm2d`.
+fn stem(class_name: &str) -> String {
+    if class_name == "ConvLSTM2D" {
+        "conv_lstm2d".into()
+    } else {
+        snake_case(class_name)
+    }
+}
+
 /// The weights of each of the model's layers.
 pub(super) fn layers(container: &Group, reader: &mut Reader, model: &Model) -> Result<Vec<LayerWeights>, WeightsError> {
     let mut counts: HashMap<String, usize> = HashMap::new();
     let mut layers = Vec::with_capacity(model.nodes.len());
     for node in &model.nodes {
-        let stem = snake_case(node.layer.kind.class_name());
+        let stem = stem(node.layer.kind.class_name());
         let count = counts.entry(stem.clone()).or_insert(0);
         let name = if *count == 0 { stem } else { format!("{stem}_{count}") };
         *count += 1;
@@ -115,4 +125,31 @@ fn member(bytes: &[u8], name: &str) -> Result<Option<Vec<u8>>, WeightsError> {
 
 fn damaged(problem: &str) -> WeightsError {
     WeightsError::Damaged(format!(".keras archive: {problem}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn groups_are_called_as_keras_calls_them() {
+        let stems = [
+            "ConvLSTM2D",
+            "LSTM",
+            "Conv2DTranspose",
+            "BatchNormalization",
+            "CuDNNGRU",
+        ]
+        .map(stem);
+        assert_eq!(
+            stems,
+            [
+                "conv_lstm2d",
+                "lstm",
+                "conv2d_transpose",
+                "batch_normalization",
+                "cu_dnngru"
+            ]
+        );
+    }
 }

@@ -6,6 +6,7 @@ mod batch_norm;
 mod build;
 mod conv;
 mod conv_lstm;
+mod cudnn;
 mod dense;
 mod dropout;
 mod embedding;
@@ -24,6 +25,7 @@ use burn::backend::DispatchTensor;
 pub(super) use self::build::build;
 use super::layer::{Flow, Layer, Pass};
 use super::operation::{self, Kernel};
+use super::weight::Weight;
 use crate::Result;
 use crate::keras::activation::Activation;
 
@@ -56,6 +58,31 @@ impl Layer for Simple {
         }
         flow.mask = inputs[0].mask.clone().filter(|_| self.keeps_mask);
         Ok(flow)
+    }
+}
+
+/// A layer with a kernel behind it, which keeps the mask.
+#[derive(Debug)]
+struct Followed {
+    layer: Box<dyn Layer>,
+    kernel: Arc<dyn Kernel>,
+}
+
+impl Layer for Followed {
+    fn forward(&self, inputs: &[Flow], weights: &[DispatchTensor], pass: &mut Pass) -> Result<Flow> {
+        let flow = self.layer.forward(inputs, weights, pass)?;
+        Ok(Flow {
+            tensor: operation::apply(Arc::clone(&self.kernel), vec![flow.tensor])?,
+            mask: flow.mask,
+        })
+    }
+
+    fn takes_pieces(&self) -> bool {
+        self.layer.takes_pieces()
+    }
+
+    fn working_bytes(&self, rows: usize, input: &[usize], weights: &[&Weight], training: bool) -> usize {
+        self.layer.working_bytes(rows, input, weights, training)
     }
 }
 

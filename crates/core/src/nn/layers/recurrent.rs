@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use burn::backend::DispatchTensor;
 
+use super::cudnn::{self, Packing};
 use super::dropout;
 use super::embedding::Embedding;
 use crate::keras::activation::Activation;
@@ -31,8 +32,8 @@ pub(super) struct Recurrent {
     recurrent_dropout: f32,
     /// Whether each gate has dropout factors of its own (Keras's `implementation=1`).
     factors_a_gate: bool,
-    /// Whether the bias comes in two parts that are added (`CuDNNLSTM`): one for the input, one for the state.
-    two_biases: bool,
+    /// How the weights of a layer for graphics cards are kept.
+    packing: Option<Packing>,
     /// Whether equal first steps of rows come from equal inputs and may be computed once.
     share_prefix: bool,
     /// The embedding that is looked up in the same operation.
@@ -110,7 +111,11 @@ impl Recurrent {
             dropout: dropout as f32,
             recurrent_dropout: recurrent_dropout as f32,
             factors_a_gate,
-            two_biases: matches!(kind, LayerKind::CuDNNLSTM(_)),
+            packing: match kind {
+                LayerKind::CuDNNGRU(_) => Some(Packing { adds_biases: false }),
+                LayerKind::CuDNNLSTM(_) => Some(Packing { adds_biases: true }),
+                _ => None,
+            },
             share_prefix,
             embedding: None,
             kept: stateful.then(Arc::default),
@@ -154,7 +159,7 @@ impl Layer for Recurrent {
         let kernel = RecurrentKernel {
             layer: self.layer,
             looks_up: self.embedding.is_some(),
-            two_biases: self.two_biases,
+            packing: self.packing,
             dropout: factors(self.dropout, self.layer.features),
             recurrent_dropout: factors(self.recurrent_dropout, self.layer.units),
             mask: mask.clone(),
@@ -185,8 +190,7 @@ impl Layer for Recurrent {
 struct RecurrentKernel {
     layer: recurrent::Layer,
     looks_up: bool,
-    /// Whether the bias is `[2, gates * units]`, of which the sum counts.
-    two_biases: bool,
+    packing: Option<Packing>,
     dropout: Option<Vec<f32>>,
     recurrent_dropout: Option<Vec<f32>>,
     mask: Option<Arc<Mask>>,
@@ -196,14 +200,21 @@ struct RecurrentKernel {
 }
 
 impl RecurrentKernel {
-    /// The two parts of the bias added up, where it has two.
-    fn added_bias(&self, inputs: &[View<'_>]) -> Option<Vec<f32>> {
-        let bias = inputs.last().filter(|_| self.two_biases)?;
-        let (input, state) = bias.values.split_at(bias.values.len() / 2);
-        Some(input.iter().zip(state).map(|(input, state)| input + state).collect())
+    /// The weights as a plain layer has them, where they are kept otherwise.
+    fn unpacked(&self, inputs: &[View<'_>]) -> Option<[Vec<f32>; 3]> {
+        let packing = self.packing?;
+        let [kernel, recurrent_kernel, bias] = &inputs[if self.looks_up { 2 } else { 1 }..] else {
+            return None;
+        };
+        let units = self.layer.units;
+        Some([
+            cudnn::plain_kernel(kernel.values, self.layer.features, units),
+            cudnn::plain_kernel(recurrent_kernel.values, units, units),
+            packing.plain_bias(bias.values),
+        ])
     }
 
-    fn call<'a>(&'a self, inputs: &[View<'a>], added_bias: Option<&'a [f32]>) -> (Call<'a>, Weights<'a>) {
+    fn call<'a>(&'a self, inputs: &[View<'a>], unpacked: Option<&'a [Vec<f32>; 3]>) -> (Call<'a>, Weights<'a>) {
         let x = inputs[0];
         let (input, weights) = if self.looks_up {
             (
@@ -229,10 +240,17 @@ impl RecurrentKernel {
             recurrent_dropout: self.recurrent_dropout.as_deref(),
             share_prefix: self.share_prefix,
         };
-        let weights = Weights {
-            kernel: weights[0].values,
-            recurrent_kernel: weights[1].values,
-            bias: added_bias.or(weights.get(2).map(|bias| bias.values)),
+        let weights = match unpacked {
+            Some([kernel, recurrent_kernel, bias]) => Weights {
+                kernel,
+                recurrent_kernel,
+                bias: Some(bias),
+            },
+            None => Weights {
+                kernel: weights[0].values,
+                recurrent_kernel: weights[1].values,
+                bias: weights.get(2).map(|bias| bias.values),
+            },
         };
         (call, weights)
     }
@@ -240,8 +258,8 @@ impl RecurrentKernel {
 
 impl Kernel for RecurrentKernel {
     fn forward(&self, inputs: &[View<'_>], save: bool) -> Result<Output> {
-        let bias = self.added_bias(inputs);
-        let (call, weights) = self.call(inputs, bias.as_deref());
+        let unpacked = self.unpacked(inputs);
+        let (call, weights) = self.call(inputs, unpacked.as_ref());
         let output = recurrent::forward(&self.layer, &weights, &call, save)?;
         if let Some(kept) = &self.kept {
             *kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(Kept {
@@ -262,8 +280,8 @@ impl Kernel for RecurrentKernel {
         let saved = operation::saved_as::<Mutex<Option<recurrent::Saved>>>(saved)?;
         let saved = saved.lock().unwrap_or_else(PoisonError::into_inner).take();
         let saved = saved.ok_or_else(|| Error::Internal("a recurrent layer's backward ran twice".into()))?;
-        let bias = self.added_bias(inputs);
-        let (call, weights) = self.call(inputs, bias.as_deref());
+        let unpacked = self.unpacked(inputs);
+        let (call, weights) = self.call(inputs, unpacked.as_ref());
         let (input, first_weight) = if self.looks_up { (1, 2) } else { (0, 1) };
         let needed = Needs {
             input: needs[input],
@@ -276,8 +294,15 @@ impl Kernel for RecurrentKernel {
             c: None,
         };
         let mut gradients = recurrent::backward(&self.layer, &weights, &call, saved, &dy, needed)?;
-        if self.two_biases {
-            gradients.bias = gradients.bias.map(|bias| bias.repeat(2));
+        if let Some(packing) = self.packing {
+            let units = self.layer.units;
+            gradients.kernel = gradients
+                .kernel
+                .map(|kernel| cudnn::packed_kernel(&kernel, self.layer.features, units));
+            gradients.recurrent_kernel = gradients
+                .recurrent_kernel
+                .map(|kernel| cudnn::packed_kernel(&kernel, units, units));
+            gradients.bias = gradients.bias.map(|bias| packing.bias_gradient(bias));
         }
         let mut all = if self.looks_up { vec![None] } else { Vec::new() };
         all.extend([

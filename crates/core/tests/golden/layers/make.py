@@ -11,8 +11,8 @@ dialect and training are those of `../keras-2.15/make_golden.py`.
 
 On a CPU TensorFlow computes most layers with `channels_last` only. For `channels_first` those run as `channels_last` in Keras, with
 inputs, outputs and gradients turned to what the layer would have seen. `CuDNNGRU` and `CuDNNLSTM` run as the plain layers that they
-equal; the second one's bias is in two parts, whose gradients are both that of the sum (and only gradients are compared, as Adam moves
-two parts twice as far).
+equal, their kernels as Keras's own `load_weights` turns them into cuDNN's; the second one's bias is in two parts, whose gradients are both
+that of the sum (and only gradients are compared, as Adam moves two parts twice as far).
 """
 
 import json
@@ -358,7 +358,13 @@ def rename(result, kind):
     layer["class_name"] = kind
     plain = {"activation", "recurrent_activation", "use_bias", "dropout", "recurrent_dropout", "implementation", "reset_after", "unroll"}
     layer["config"] = {key: value for key, value in layer["config"].items() if key not in plain}
+    gates = 3 if kind == "CuDNNGRU" else 4
     for tensors in (result["weights"], result["gradients"], result["sgd"], result["adam"]):
+        for index in (0, 1):
+            # `_convert_rnn_weights` of Keras, from the plain layer's format to cuDNN's.
+            kernel = np.reshape(np.float32(tensors[index]["values"]), tensors[index]["shape"])
+            packed = [part.T.reshape(part.shape, order="C") for part in np.hsplit(kernel, gates)]
+            tensors[index] = tensor(np.hstack(packed))
         bias = tensors[2]
         if kind == "CuDNNLSTM":
             values = np.float32(bias["values"])

@@ -1,7 +1,10 @@
 //! Convolutions of every kind.
 
+use std::sync::Arc;
+
 use super::super::activation::activated;
 use super::super::conv::{ConvKernel, Convolution, SeparableKernel};
+use super::super::{Followed, activation};
 use super::sizes::{channels_last, padding, split};
 use super::{Place, simple};
 use crate::keras::activation::Activation;
@@ -12,6 +15,7 @@ use crate::nn::kernels::conv_transpose::{TransposedAxes, TransposedGeometry};
 use crate::nn::kernels::depthwise::DepthwiseGeometry;
 use crate::nn::kernels::window::WindowError;
 use crate::nn::layer::Layer;
+use crate::nn::operation::Kernel;
 use crate::{Error, Result};
 
 /// What all convolutions have, one entry an axis.
@@ -83,6 +87,18 @@ impl Sliding<'_> {
         )
     }
 
+    /// The kernel as a layer, with the activation behind it. Softmax looks at Keras's last axis, which is not that of the channels when
+    /// they come first: then it waits until they are back in their place.
+    fn layer(&self, kernel: impl Kernel + 'static) -> Box<dyn Layer> {
+        if self.activation == Activation::Softmax && self.data_format == DataFormat::ChannelsFirst {
+            return Box::new(Followed {
+                layer: simple(Arc::new(kernel), self.data_format, false),
+                kernel: activation(self.activation),
+            });
+        }
+        simple(activated(kernel, self.activation), self.data_format, false)
+    }
+
     fn transposed(&self, place: &Place<'_>) -> Result<TransposedGeometry> {
         let (input, channels) = split(place.input(), self.data_format);
         let (output, filters) = split(&place.output, self.data_format);
@@ -137,11 +153,7 @@ pub(super) fn stage(place: &Place<'_>) -> Result<Option<Box<dyn Layer>>> {
             geometry: depthwise(multiplier)?,
             output: output.clone(),
         };
-        Ok(simple(
-            activated(kernel, sliding.activation),
-            sliding.data_format,
-            false,
-        ))
+        Ok(sliding.layer(kernel))
     };
     let convolution = match &place.layer.kind {
         LayerKind::SeparableConv1D(layer) => return separable(layer.depth_multiplier).map(Some),
@@ -160,9 +172,5 @@ pub(super) fn stage(place: &Place<'_>) -> Result<Option<Box<dyn Layer>>> {
         convolution,
         output: output.clone(),
     };
-    Ok(Some(simple(
-        activated(kernel, sliding.activation),
-        sliding.data_format,
-        false,
-    )))
+    Ok(Some(sliding.layer(kernel)))
 }
