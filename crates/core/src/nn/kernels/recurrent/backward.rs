@@ -317,6 +317,7 @@ fn back_through(
             dc: &mut dc[..n * carry],
         };
         walk.backward(&mut back, &block.rows[..n], &ahead, &mut scratch);
+        walk.drop_state(&mut dh, stride, &block.rows[..n]);
         if step == 0 || block.before[end] - block.before[step - 1] > TOGETHER {
             memory.sum_steps(walk, block, step..end, saved, &mut dx, needs, sums);
             end = step;

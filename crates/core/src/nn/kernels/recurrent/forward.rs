@@ -212,6 +212,7 @@ fn walk_block(
         if words.is_some() {
             ahead.extend((0..n).map(|r| x.row(r, columns)));
         }
+        walk.drop_state(&mut h, units, &block.rows[..n]);
         let kept = if training {
             let end = before + n;
             saved.h[before * units..end * units].copy_from_slice(&h[..n * units]);

@@ -143,6 +143,7 @@ pub struct Call<'a> {
     /// `[gates, batch, features]` (`implementation=1`).
     pub dropout: Option<&'a [f32]>,
     /// Factors of the state where it enters the recurrent product, the same at each step: `[batch, units]` or `[gates, batch, units]`.
+    /// GRU's state of `[batch, units]` is dropped also where the update gate carries it on, as in Keras 2.3.1's `implementation=2`.
     pub recurrent_dropout: Option<&'a [f32]>,
     /// Whether equal first steps of several rows may be computed once. Results are the same; but of those steps the gradient of the
     /// input is the sum over the rows that share them, handed to one of them, while the others get zeros. That is right when equal

@@ -23,6 +23,8 @@ pub(super) struct Walk<'a> {
     pub(super) recurrent: Projection<'a>,
     /// For GRU with the reset gate before: the candidate's columns of `U`, which are no part of `recurrent`.
     pub(super) candidate: Option<Projection<'a>>,
+    /// For GRU with one factor for all gates, `[batch, units]`: it drops the state itself, also where that is carried on.
+    dropped: Option<&'a [f32]>,
 }
 
 /// What is kept of a block for the way back; empty without training.
@@ -80,11 +82,15 @@ impl<'a> Walk<'a> {
             batch: call.batch,
             units,
         };
+        let (masks, dropped) = match (layer.cell, call.recurrent_dropout) {
+            (Cell::Gru { .. }, Some(factors)) if factors.len() == call.batch * units => (None, Some(factors)),
+            (_, factors) => (factors, None),
+        };
         let state = Source {
             kernel: weights.recurrent_kernel,
             inputs: units,
             bias: if layer.cell.bias_rows() == 2 { bias_row(1) } else { None },
-            masks: call.recurrent_dropout,
+            masks,
             ..input
         };
         let all = Cut {
@@ -116,6 +122,18 @@ impl<'a> Walk<'a> {
             input: Projection::new(&input, &[all], training),
             recurrent: Projection::new(&state, &gates, training),
             candidate: candidate.map(|cut| Projection::new(&state, &[cut], training)),
+            dropped,
+        }
+    }
+
+    /// Drops what the whole state loses before a step, and on the way back the same of its gradient: `stride` numbers for each of `rows`.
+    pub(super) fn drop_state(&self, states: &mut [f32], stride: usize, rows: &[usize]) {
+        let Some(factors) = self.dropped else { return };
+        let units = self.layer.units;
+        for (state, &row) in states.chunks_exact_mut(stride.max(1)).zip(rows) {
+            for (state, factor) in state.iter_mut().zip(&factors[row * units..(row + 1) * units]) {
+                *state *= factor;
+            }
         }
     }
 

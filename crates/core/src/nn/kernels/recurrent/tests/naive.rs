@@ -78,6 +78,17 @@ pub(super) fn forward(case: &Case, numbers: &Numbers) -> Result {
                     None => (row * steps + time) * features,
                 };
                 let x = &numbers.input[at..at + features];
+                // GRU with one factor for all gates drops the state as a whole, and nothing more of it in its products.
+                let mut state_factors = &case.recurrent_dropout;
+                if let (Cell::Gru { .. }, Some(factors)) = (layer.cell, &case.recurrent_dropout)
+                    && factors.len() == batch * units
+                {
+                    let factors = &factors[row * units..(row + 1) * units];
+                    h.iter_mut()
+                        .zip(factors)
+                        .for_each(|(h, factor)| *h *= f64::from(*factor));
+                    state_factors = &None;
+                }
                 let factor = |masks: &Option<Vec<f32>>, width: usize, gate: usize, i: usize| {
                     masks.as_ref().map_or(1.0, |masks| {
                         let gate = if masks.len() > batch * width { gate } else { 0 };
@@ -105,7 +116,7 @@ pub(super) fn forward(case: &Case, numbers: &Numbers) -> Result {
                         .map(|j| {
                             let sum: f64 = (0..units)
                                 .map(|i| {
-                                    h[i] * factor(&case.recurrent_dropout, units, gate, i)
+                                    h[i] * factor(state_factors, units, gate, i)
                                         * numbers.recurrent_kernel[i * gates * units + column(j)]
                                 })
                                 .sum();
