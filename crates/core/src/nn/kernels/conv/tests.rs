@@ -215,8 +215,8 @@ fn block_is_its_three_layers(g: &ConvGeometry, (size, stride, same): (usize, usi
     );
 }
 
-#[test]
-fn the_bytes_are_the_same_on_any_number_of_threads() {
+/// One convolution for each way to compute it.
+fn of_every_plan() -> [ConvGeometry; 4] {
     let same = |input: &[usize], channels, kernel: &[usize], filters, strides: &[usize]| {
         ConvGeometry::new(
             input,
@@ -229,17 +229,47 @@ fn the_bytes_are_the_same_on_any_number_of_threads() {
         )
         .unwrap()
     };
-    let shapes = [
+    [
         same(&[28, 28], 1, &[3, 3], 64, &[1, 1]),
         same(&[14, 14], 64, &[3, 3], 32, &[1, 1]),
         same(&[40], 16, &[5], 24, &[2]),
         same(&[6, 6, 6], 8, &[2, 2, 2], 20, &[1, 1, 1]),
-    ];
-    for g in shapes {
+    ]
+}
+
+/// The block of a convolution and max-pooling by two.
+fn pooled_by_two(g: &ConvGeometry) -> ConvBlock {
+    let twos = g.window.output.map(|length| length.min(2));
+    let window = Window::new(&g.window.output, &twos, &twos, &[1; 3], Padding::Valid).unwrap();
+    ConvBlock::new(*g, window).unwrap()
+}
+
+#[test]
+fn weights_that_are_no_numbers_show_behind_relu_and_pooling() {
+    on_every_instruction_set(|| {
+        for g in of_every_plan() {
+            let Case {
+                x, mut kernel, bias, ..
+            } = case(&g, 2);
+            let broken = g.filters - 1;
+            kernel
+                .iter_mut()
+                .skip(broken)
+                .step_by(g.filters)
+                .for_each(|weight| *weight = f32::NAN);
+            let (y, _) = pooled_by_two(&g).forward(&x, &kernel, Some(&bias));
+            for (at, value) in y.iter().enumerate() {
+                assert_eq!(value.is_nan(), at % g.filters == broken, "{g:?}: {value} at {at}");
+            }
+        }
+    });
+}
+
+#[test]
+fn the_bytes_are_the_same_on_any_number_of_threads() {
+    for g in of_every_plan() {
         let Case { x, kernel, bias, dy } = case(&g, 40);
-        let twos = g.window.output.map(|length| length.min(2));
-        let window = Window::new(&g.window.output, &twos, &twos, &[1; 3], Padding::Valid).unwrap();
-        let block = ConvBlock::new(g, window).unwrap();
+        let block = pooled_by_two(&g);
         let slopes = values(40 * block.output_len(), 6);
         let run = || {
             let (y, winners) = block.forward(&x, &kernel, Some(&bias));
