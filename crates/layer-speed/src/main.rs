@@ -1,6 +1,8 @@
 //! Times training steps of the models in a file beside it (`layers.json` or `shapes.json`, its name is the first argument; then, if not
-//! all are wanted, parts of the models' names); prints one JSON object, milliseconds a step by name. `GALAXY_SLOTS` says on how many threads, `BENCH_BACKEND` on which of Burn's backends
-//! (`ndarray`, `flex`), `BENCH_INSTRUCTIONS` with which instructions (`portable`, `avx2`, `avx512`).
+//! all are wanted, parts of the models' names); prints one JSON object, milliseconds a step by name.
+//!
+//! `GALAXY_SLOTS` says on how many threads, `BENCH_BACKEND` on which of Burn's backends (`ndarray`, `flex`), `BENCH_INSTRUCTIONS` with
+//! which instructions (`portable`, `avx2`, `avx512`).
 //!
 //! `cargo xtask bench --layers` and `--shapes` run it beside the same models in Keras (`layers_in_keras.py`).
 
@@ -29,7 +31,9 @@ use galaxy_burn_core::train::optimizer::Updater;
 use galaxy_burn_core::train::samples::Samples;
 use serde_json::{Map, Value};
 
-const ROUNDS: usize = 3;
+/// As in `layers_in_keras.py`: steps that are not timed, then rounds of which the best counts.
+const WARMING_STEPS: usize = 4;
+const ROUNDS: usize = 2;
 
 /// One model and the shape of its batches.
 #[derive(serde::Deserialize)]
@@ -127,10 +131,9 @@ fn measure(case: &Case, device: &Device) -> Result<f64, Box<dyn std::error::Erro
         truth_row: network.output_shape().iter().product(),
     };
     let rows: Vec<usize> = (0..case.batch).collect();
-    let mut best = f64::INFINITY;
-    for _ in 0..=ROUNDS {
+    let mut train = |steps: usize| -> Result<f64, Box<dyn std::error::Error>> {
         let start = Instant::now();
-        for step in 0..case.steps {
+        for step in 0..steps {
             let trained = batch::gradients(&network, &samples, &rows, Loss::MeanSquaredError, Seed(1), step as u64)?;
             let mut gradients = trained.gradients;
             let mut update = updater.begin(&mut gradients);
@@ -140,7 +143,8 @@ fn measure(case: &Case, device: &Device) -> Result<f64, Box<dyn std::error::Erro
                 }
             }
         }
-        best = best.min(start.elapsed().as_secs_f64() * 1000.0 / case.steps as f64);
-    }
-    Ok(best)
+        Ok(start.elapsed().as_secs_f64() * 1000.0 / steps as f64)
+    };
+    train(WARMING_STEPS.min(case.steps))?;
+    (0..ROUNDS).try_fold(f64::INFINITY, |best, _| Ok(best.min(train(case.steps)?)))
 }

@@ -44,14 +44,17 @@ pub fn run(file: &str, peers: &[PathBuf], rounds: u64, binaries: Option<&Path>) 
 }
 
 /// Runs the models of `file` in all the ways in which ours can compute, and prints the table.
-pub fn run_ways(file: &str, rounds: u64) -> Result<()> {
+pub fn run_ways(file: &str, rounds: u64, binaries: Option<&Path>) -> Result<()> {
     const WAYS: [(&str, &str, &str); 4] = [
         ("ndarray, AVX-512", "ndarray", "avx512"),
         ("flex, AVX-512", "flex", "avx512"),
         ("ndarray, AVX2", "ndarray", "avx2"),
         ("ndarray, SSE2", "ndarray", "portable"),
     ];
-    let ours = build(&["--features", "flex"])?;
+    let ours = match binaries {
+        Some(directory) => directory.join(PROGRAM),
+        None => build(&["--features", "flex"])?,
+    };
     let mut columns: Vec<(String, Vec<Milliseconds>)> =
         WAYS.iter().map(|(name, ..)| ((*name).to_owned(), Vec::new())).collect();
     for round in 1..=rounds {

@@ -48,7 +48,7 @@ pub struct Args {
     /// Only this tutorial: intro, rnn or cnn
     #[arg(long, value_name = "NAME")]
     only: Option<String>,
-    /// Where the programs are, instead of building them
+    /// Where the programs are, instead of building them; with --layers and --shapes `layer_speed` too, with --ways one with both backends
     #[arg(long, value_name = "DIR")]
     bin: Option<PathBuf>,
     /// Rounds; medians are reported
@@ -64,7 +64,7 @@ pub fn run(args: &Args) -> Result<()> {
     let file = if args.shapes { "shapes.json" } else { "layers.json" };
     if args.ways {
         println!("{}\n", machine::description());
-        return layers::run_ways(file, args.rounds);
+        return layers::run_ways(file, args.rounds, args.bin.as_deref());
     }
     if args.layers || args.shapes {
         let peers = peers(args)?;
