@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Times training steps of the models in a file beside this one (`layers.json` or `shapes.json`, the first argument) with Keras 2 or 3;
-prints one JSON object, milliseconds a step by name. Keras traces each model in a few steps before, which are not timed.
+prints one JSON object, milliseconds a step by name. Keras traces each model in a few steps before, which are not timed. Models with a
+layer that this Keras has not are left out.
 
 `cargo xtask bench --layers` and `--shapes` run it beside `layer_speed`.
 """
@@ -60,6 +61,7 @@ def main():
     file = pathlib.Path(__file__).with_name(sys.argv[1])
     wanted = sys.argv[2:]
     cases = [case for case in json.loads(file.read_text()) if not wanted or any(name in case["name"] for name in wanted)]
+    cases = [case for case in cases if all(hasattr(keras.layers, kind) for kind, _ in case["layers"])]
     print(json.dumps({case["name"]: measure(case) for case in cases}))
 
 

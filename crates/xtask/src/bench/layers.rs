@@ -123,7 +123,8 @@ fn printed(command: &mut Command) -> Result<Milliseconds> {
     serde_json::from_str(&line).with_context(|| format!("{name} printed no JSON line but {line:?}"))
 }
 
-/// A Markdown table: a row a model, the medians of all columns, and of the rounds' ratios of ours to each peer and to the faster one.
+/// A Markdown table: a row a model, the medians of all columns, and of the rounds' ratios of ours to each peer and to the faster one; a dash
+/// where a peer does not have the model's layers any more.
 fn table(columns: &[(String, Vec<Milliseconds>)]) -> String {
     let Some(((_, ours), peers)) = columns.split_first() else {
         return String::new();
@@ -141,13 +142,19 @@ fn table(columns: &[(String, Vec<Milliseconds>)]) -> String {
     }
     let width = columns.len() + peers.len() + usize::from(several);
     let _ = writeln!(text, " |\n|---{}|", "|---".repeat(width));
+    let known = |value: f64, shown: fn(f64) -> String| if value.is_nan() { "–".to_owned() } else { shown(value) };
+    let times = |ratio: f64| format!("{ratio:.1} x");
     let of = |rounds: &[Milliseconds], name: &str| -> Vec<f64> {
         rounds.iter().filter_map(|round| round.get(name)?.as_f64()).collect()
     };
     for name in ours.first().into_iter().flat_map(Map::keys) {
         let _ = write!(text, "| {name}");
         for (_, rounds) in columns {
-            let _ = write!(text, " | {:.2}", median(&of(rounds, name)));
+            let _ = write!(
+                text,
+                " | {}",
+                known(median(&of(rounds, name)), |time| format!("{time:.2}"))
+            );
         }
         let mut best = vec![f64::INFINITY; ours.len()];
         for (_, rounds) in peers {
@@ -156,10 +163,10 @@ fn table(columns: &[(String, Vec<Milliseconds>)]) -> String {
             best.iter_mut()
                 .zip(&ratios)
                 .for_each(|(best, ratio)| *best = best.min(*ratio));
-            let _ = write!(text, " | {:.1} x", median(&ratios));
+            let _ = write!(text, " | {}", known(median(&ratios), times));
         }
         if several {
-            let _ = write!(text, " | {:.1} x", median(&best));
+            let _ = write!(text, " | {}", known(median(&best), times));
         }
         text.push_str(" |\n");
     }
@@ -186,6 +193,22 @@ mod tests {
 | training step, ms | ours | Keras | against Keras |
 |---|---|---|---|
 | Conv1D | 2.00 | 8.00 | 4.0 x |
+";
+        assert_eq!(table(&columns), expected);
+    }
+
+    #[test]
+    fn a_model_that_a_peer_cannot_build_has_a_dash() {
+        let round = |value: Value| vec![value.as_object().cloned().unwrap_or_default()];
+        let columns = [
+            ("ours".to_owned(), round(json!({"LocallyConnected1D": 2.0}))),
+            ("old".to_owned(), round(json!({"LocallyConnected1D": 5.0}))),
+            ("new".to_owned(), round(json!({}))),
+        ];
+        let expected = "\
+| training step, ms | ours | old | new | against old | against new | against the faster |
+|---|---|---|---|---|---|---|
+| LocallyConnected1D | 2.00 | 5.00 | – | 2.5 x | – | 2.5 x |
 ";
         assert_eq!(table(&columns), expected);
     }
