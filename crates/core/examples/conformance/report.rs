@@ -166,7 +166,7 @@ impl Report {
         let _ = writeln!(
             page,
             "# Held to Keras\n\n\
-             `cargo xtask conformance --page docs/conformance.md` wrote this page on {}: {} cases drawn from seed {}, {}, on the \
+             `cargo xtask conformance --page` wrote this page on {}: {} cases drawn from seed {}, {}, on the \
              backends ndarray and flex.\n\n\
              Each case is configured through the tool's own form. Keras loads our JSON and our weights, we load its JSON and its \
              weights, and both predict, take the gradients of the same loss, and train 1 and 20 steps on the same rows. A number in the \

@@ -36,28 +36,28 @@ pub fn forward(activation: Activation, values: &mut [f32], width: usize) {
 
 /// Turns the gradient with respect to the activation's result `y` into the one with respect to its argument, in place in `dy`.
 pub fn backward(activation: Activation, y: &[f32], dy: &mut [f32], width: usize) {
-    match activation {
-        Activation::Linear => {}
-        Activation::Softmax => {
-            let width = width.max(1);
-            for (y, dy) in y.chunks_exact(width).zip(dy.chunks_exact_mut(width)) {
-                let along: f32 = y.iter().zip(&*dy).map(|(y, dy)| y * dy).sum();
-                dy.iter_mut().zip(y).for_each(|(dy, y)| *dy = y * (*dy - along));
-            }
-        }
-        _ => with_slope(activation, InPlace { y, dy }),
+    if activation == Activation::Linear || with_slope(activation, InPlace { y, dy: &mut *dy }).is_some() {
+        return;
     }
+    softmax_backward(y, dy, width);
 }
 
 /// [`backward`] into a vector of its own, which spares a copy of `dy`.
 #[must_use]
 pub fn gradient(activation: Activation, y: &[f32], dy: &[f32], width: usize) -> Vec<f32> {
-    if matches!(activation, Activation::Linear | Activation::Softmax) {
+    with_slope(activation, Apart { y, dy }).unwrap_or_else(|| {
         let mut dx = dy.to_vec();
-        backward(activation, y, &mut dx, width);
-        return dx;
+        softmax_backward(y, &mut dx, width);
+        dx
+    })
+}
+
+fn softmax_backward(y: &[f32], dy: &mut [f32], width: usize) {
+    let width = width.max(1);
+    for (y, dy) in y.chunks_exact(width).zip(dy.chunks_exact_mut(width)) {
+        let along: f32 = y.iter().zip(&*dy).map(|(y, dy)| y * dy).sum();
+        dy.iter_mut().zip(y).for_each(|(dy, y)| *dy = y * (*dy - along));
     }
-    with_slope(activation, Apart { y, dy })
 }
 
 /// What is done with an activation's derivative.
@@ -94,10 +94,11 @@ impl WithSlope for Apart<'_> {
     }
 }
 
-/// The derivatives of those that look at each value by itself.
-fn with_slope<W: WithSlope>(activation: Activation, work: W) -> W::Output {
-    match activation {
-        Activation::Linear | Activation::Softmax => work.with(|_, dy| dy),
+/// The derivatives of those that look at each value by itself; none for softmax, which looks at a row as a whole.
+fn with_slope<W: WithSlope>(activation: Activation, work: W) -> Option<W::Output> {
+    Some(match activation {
+        Activation::Softmax => return None,
+        Activation::Linear => work.with(|_, dy| dy),
         Activation::Elu => work.with(|y, dy| dy * if y > 0.0 { 1.0 } else { y + 1.0 }),
         // At 0 exactly the slope is that of the positive side, as in TensorFlow.
         Activation::Selu => work.with(|y, dy| {
@@ -116,7 +117,7 @@ fn with_slope<W: WithSlope>(activation: Activation, work: W) -> W::Output {
         Activation::Sigmoid => work.with(|y, dy| dy * (y * (1.0 - y))),
         Activation::HardSigmoid => work.with(|y, dy| dy * if y > 0.0 && y < 1.0 { 0.2 } else { 0.0 }),
         Activation::Exponential => work.with(|y, dy| dy * y),
-    }
+    })
 }
 
 fn elu(x: f32) -> f32 {

@@ -4,22 +4,29 @@
 use rayon::prelude::*;
 
 use super::simd::{Isa, vectorized};
-use crate::nn::threads;
+use crate::nn::threads::{self, COST_OF_A_VALUE};
 
 /// Values that one thread takes at a time: they stay in its first cache.
 const CHUNK: usize = 1 << 13;
 
-/// What one value costs, in multiply-adds.
+/// What one value costs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cost {
     /// A little arithmetic: reading and writing take longest.
-    Arithmetic = 8,
+    Arithmetic,
     /// A function such as an exponential.
-    Function = 64,
+    Function,
 }
 
-fn worth_threads(len: usize, cost: Cost) -> bool {
-    threads::spreads(len.saturating_mul(cost as usize))
+impl Cost {
+    /// Of `len` values, in multiply-adds.
+    fn of(self, len: usize) -> usize {
+        let value = match self {
+            Self::Arithmetic => COST_OF_A_VALUE,
+            Self::Function => 8 * COST_OF_A_VALUE,
+        };
+        len.saturating_mul(value)
+    }
 }
 
 /// Puts `f` of each value in its place.
@@ -32,7 +39,7 @@ pub fn update(values: &mut [f32], cost: Cost, f: impl Fn(f32) -> f32 + Sync) {
             || values.iter_mut().for_each(|value| *value = f(*value)),
         );
     };
-    if worth_threads(values.len(), cost) {
+    if threads::spreads(cost.of(values.len())) {
         values.par_chunks_mut(CHUNK).for_each(chunk);
     } else {
         chunk(values);
@@ -57,7 +64,7 @@ pub fn update_with(values: &mut [f32], by: &[f32], cost: Cost, f: impl Fn(f32, f
             },
         );
     };
-    if worth_threads(values.len(), cost) {
+    if threads::spreads(cost.of(values.len())) {
         values.par_chunks_mut(CHUNK).zip(by.par_chunks(CHUNK)).for_each(chunk);
     } else {
         chunk((values, by));
@@ -68,7 +75,7 @@ pub fn update_with(values: &mut [f32], by: &[f32], cost: Cost, f: impl Fn(f32, f
 #[must_use]
 pub fn map(x: &[f32], cost: Cost, f: impl Fn(f32) -> f32 + Sync) -> Vec<f32> {
     let isa = Isa::current();
-    threads::build(x.len(), CHUNK, x.len().saturating_mul(cost as usize), |chunk, y| {
+    threads::build(x.len(), CHUNK, cost.of(x.len()), |chunk, y| {
         let x = &x[chunk * CHUNK..];
         vectorized(
             isa,
@@ -92,7 +99,7 @@ pub fn copy(x: &[f32]) -> Vec<f32> {
 pub fn map_pairs(a: &[f32], b: &[f32], cost: Cost, f: impl Fn(f32, f32) -> f32 + Sync) -> Vec<f32> {
     assert_eq!(a.len(), b.len(), "pairs of values");
     let isa = Isa::current();
-    threads::build(a.len(), CHUNK, a.len().saturating_mul(cost as usize), |chunk, y| {
+    threads::build(a.len(), CHUNK, cost.of(a.len()), |chunk, y| {
         let (a, b) = (&a[chunk * CHUNK..], &b[chunk * CHUNK..]);
         vectorized(
             isa,

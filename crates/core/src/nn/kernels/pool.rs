@@ -7,7 +7,7 @@ use super::average_pool::AveragePooling;
 use super::max_pool::MaxPooling;
 use super::simd::{Isa, vectorized};
 use super::window::Window;
-use crate::nn::threads;
+use crate::nn::threads::{self, COST_OF_A_VALUE};
 
 /// Pooling of an input with `channels` channels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,9 +51,7 @@ impl PoolGeometry {
     }
 
     fn cost(&self, rows: usize) -> usize {
-        /// Reading a value takes as long as some multiply-adds.
-        const VALUE: usize = 4;
-        rows * (self.output_len() * self.window.kernel_cells()).max(self.input_len()) * VALUE
+        rows * (self.output_len() * self.window.kernel_cells()).max(self.input_len()) * COST_OF_A_VALUE
     }
 }
 

@@ -19,6 +19,7 @@ mod field;
 mod kernel_gradient;
 mod lookup;
 mod plan;
+mod short_patches;
 mod sparse;
 pub(in crate::nn::kernels) mod tile;
 mod transposed;
@@ -203,7 +204,11 @@ pub fn backward_kernel(geometry: &ConvGeometry, x: &[f32], dy: &[f32]) -> Vec<f3
 /// When `dy` is not whole rows of `geometry`.
 #[must_use]
 pub fn backward_bias(geometry: &ConvGeometry, dy: &[f32]) -> Vec<f32> {
-    let _ = ConvGeometry::rows(dy, geometry.output_len());
+    assert!(
+        dy.len().is_multiple_of(geometry.output_len()),
+        "{} values are no rows",
+        dy.len()
+    );
     sum_cells(dy, geometry.filters)
 }
 

@@ -18,14 +18,13 @@ use std::cell::RefCell;
 use super::ConvGeometry;
 use super::field::{Field, Run};
 use super::lookup::{Lookup, Row};
+use super::short_patches::ShortPatches;
 use super::tile::{load_up_to, store};
 use crate::nn::kernels::max_pool::CLOSED;
 use crate::nn::kernels::simd::{Isa, Simd, Work, run};
 use crate::nn::kernels::window::Window;
 use crate::nn::threads::with_scratch;
 
-/// Values of a short patch whose sums are in registers together.
-const TAPS: usize = 9;
 /// Vectors of a long patch whose sums are in registers together.
 const VECTORS: usize = 12;
 /// The same for the rest of a run.
@@ -34,13 +33,13 @@ const REST: usize = 4;
 /// Where the cells of all pooling windows lie in the convolution's input: made once for a batch.
 pub struct Sparse {
     isa: Isa,
-    field: Field,
-    taps: Vec<usize>,
-    filters: usize,
-    pooled: usize,
-    cells: usize,
+    pub(super) field: Field,
+    pub(super) taps: Vec<usize>,
+    pub(super) filters: usize,
+    pub(super) pooled: usize,
+    pub(super) cells: usize,
     /// For each pooling window and each of its cells, the offset of the patch in the field.
-    places: Vec<usize>,
+    pub(super) places: Vec<usize>,
     /// Whether vectors run over filters, not over patches.
     by_filters: bool,
     /// If so, how lanes look up their winners' values.
@@ -433,120 +432,5 @@ impl Work for Input<'_> {
             }
             at += len;
         }
-    }
-}
-
-/// Sums over windows for vectors of filters, each lane masked to its winner's cell.
-struct ShortPatches<'a> {
-    plan: &'a Sparse,
-    field: &'a [f32],
-    /// For each of its values, whether a patch from there on holds anything but zeros.
-    live: &'a [bool],
-    pooled: Pooled<'a>,
-    stride: usize,
-    dk: &'a mut [f32],
-    db: &'a mut [f32],
-}
-
-impl Work for ShortPatches<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<S: Simd>(mut self, s: S) {
-        let Sparse { filters, cells, .. } = *self.plan;
-        let live = self.live_windows();
-        let mut filter = 0;
-        while filter < filters {
-            if filters - filter >= 4 * S::LANES {
-                self.bias::<S, 4>(s, filter);
-                filter += 4 * S::LANES;
-            } else {
-                self.bias::<S, 1>(s, filter);
-                filter += S::LANES;
-            }
-        }
-        filter = 0;
-        while filter < filters {
-            let left = filters - filter;
-            // SAFETY: `dy` and `winners` have `stride` values, whole vectors, for each window; windows and taps lie in the field, whose
-            // length was checked; `dk` and `db` have `left` values from `filter` on.
-            unsafe {
-                for (block, taps) in self.plan.taps.chunks(TAPS).enumerate() {
-                    // The last block repeats its last tap, which is not stored again.
-                    let mut from = [self.field.as_ptr(); TAPS];
-                    for (tap, from) in from.iter_mut().enumerate() {
-                        *from = from.add(taps[tap.min(taps.len() - 1)]);
-                    }
-                    let mut sums = [s.splat(0.0); TAPS];
-                    for window in &live {
-                        let (slope, winner) = self.load(s, *window, filter);
-                        let places = self.plan.places.as_ptr().add(window * cells);
-                        let mut number = s.splat(0.0);
-                        for cell in 0..cells {
-                            let place = *places.add(cell);
-                            let slope = s.select(s.equal(winner, number), slope, s.splat(0.0));
-                            number = s.add(number, s.splat(1.0));
-                            for tap in 0..TAPS {
-                                sums[tap] = s.mul_add(slope, s.splat(*from[tap].add(place)), sums[tap]);
-                            }
-                        }
-                    }
-                    for (tap, sum) in sums.iter().enumerate().take(taps.len()) {
-                        let dk = self.dk.as_mut_ptr().add((block * TAPS + tap) * filters + filter);
-                        store(s, dk, left, &[s.add(load_up_to(s, dk, left), *sum)]);
-                    }
-                }
-            }
-            filter += S::LANES;
-        }
-    }
-}
-
-impl ShortPatches<'_> {
-    /// Gradients of the bias for `V` vectors of filters: memory is walked through in its order, before the taps jump about in it.
-    #[inline(always)]
-    fn bias<S: Simd, const V: usize>(&mut self, s: S, filter: usize) {
-        let mut sums = [s.splat(0.0); V];
-        // SAFETY: `dy` and `winners` have whole vectors for each window; only filters that exist are written.
-        unsafe {
-            for window in 0..self.plan.pooled {
-                for (v, sum) in sums.iter_mut().enumerate() {
-                    let (slope, winner) = self.load(s, window, filter + v * S::LANES);
-                    let closed = s.equal(winner, s.splat(f32::from(CLOSED)));
-                    *sum = s.add(*sum, s.select(closed, s.splat(0.0), slope));
-                }
-            }
-            for (v, sum) in sums.iter().enumerate() {
-                let filter = filter + v * S::LANES;
-                let (db, left) = (self.db.as_mut_ptr().add(filter), self.plan.filters - filter);
-                store(s, db, left, &[s.add(load_up_to(s, db, left), *sum)]);
-            }
-        }
-    }
-
-    /// The gradients and winners of a window, for a vector of filters.
-    ///
-    /// # Safety
-    /// The window and the vector exist.
-    #[inline(always)]
-    unsafe fn load<S: Simd>(&self, s: S, window: usize, filter: usize) -> (S::Vector, S::Vector) {
-        let at = window * self.stride + filter;
-        // SAFETY: as the caller vouches; rows of `stride` values are whole vectors.
-        unsafe {
-            (
-                s.load(self.pooled.dy.as_ptr().add(at)),
-                s.load_bytes(self.pooled.winners.as_ptr().add(at)),
-            )
-        }
-    }
-
-    /// The pooling windows with anything but zeros under them.
-    fn live_windows(&self) -> Vec<usize> {
-        let Sparse { cells, places, .. } = self.plan;
-        let windows = places.chunks_exact(*cells).enumerate();
-        windows
-            .filter(|(_, places)| places.iter().any(|place| self.live[*place]))
-            .map(|(window, _)| window)
-            .collect()
     }
 }

@@ -1,0 +1,171 @@
+//! Pieces of work, each of which is one thread's from beginning to end.
+
+use std::cell::Cell;
+use std::thread::LocalKey;
+
+use rayon::prelude::*;
+
+use super::WORTH_WAKING_THREADS;
+use crate::nn::kernels::simd::Isa;
+
+thread_local! {
+    /// Whether kernels called on this thread keep to it.
+    static ALONE: Cell<bool> = const { Cell::new(false) };
+    /// Whether they work on one of several pieces.
+    static PIECE: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether work of `cost` multiply-adds is worth to be spread over the pool's threads: not if it is little, and not inside a piece
+/// of [`in_order`], whose other pieces keep the other threads busy.
+#[must_use]
+pub fn spreads(cost: usize) -> bool {
+    cost >= WORTH_WAKING_THREADS && !ALONE.get()
+}
+
+/// Whether the calling thread works on one of several pieces of [`in_order`].
+pub(super) fn is_piece() -> bool {
+    PIECE.get()
+}
+
+/// Computes `count` pieces of work and hands each result to `take`, in the pieces' order.
+///
+/// Each piece is one thread's from beginning to end, with all kernels that it calls: the pool wakes once for all of them, and what
+/// one kernel leaves in a core's cache is there for the next one. Too few pieces to keep the threads busy are computed one after
+/// another instead, and their kernels spread. A piece's result must not hang on which of the two it was, which no kernel's does.
+/// Kernels use the instruction set that is held on the calling thread.
+///
+/// # Errors
+/// The first error of a piece in their order; later pieces may not have been computed then.
+pub fn in_order<R: Send, E: Send>(
+    count: usize,
+    work: impl Fn(usize) -> Result<R, E> + Sync,
+    mut take: impl FnMut(R),
+) -> Result<(), E> {
+    /// Pieces for each thread whose results wait to be taken.
+    const WAITING: usize = 16;
+    let threads = rayon::current_num_threads();
+    let work = |piece| held(&PIECE, count > 1 || PIECE.get(), || work(piece));
+    if ALONE.get() || !fills(count, threads) {
+        return (0..count).try_for_each(|piece| work(piece).map(&mut take));
+    }
+    let isa = Isa::current();
+    for first in (0..count).step_by(WAITING * threads) {
+        let round = first..(first + WAITING * threads).min(count);
+        let results: Vec<_> = round
+            .into_par_iter()
+            .with_max_len(1)
+            .map(|piece| held(&ALONE, true, || isa.hold(|| work(piece))))
+            .collect();
+        results.into_iter().try_for_each(|result| result.map(&mut take))?;
+    }
+    Ok(())
+}
+
+/// Whether `count` pieces keep at least three quarters of some threads busy, and there is more than one.
+fn fills(count: usize, threads: usize) -> bool {
+    threads > 1 && 4 * count >= 3 * count.next_multiple_of(threads)
+}
+
+/// Runs `work` with a switch of this thread set, then puts it back.
+fn held<R>(switch: &'static LocalKey<Cell<bool>>, on: bool, work: impl FnOnce() -> R) -> R {
+    struct Restore(&'static LocalKey<Cell<bool>>, bool);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            self.0.set(self.1);
+        }
+    }
+    let _restore = Restore(switch, switch.replace(on));
+    work()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(
+        clippy::cast_precision_loss,
+        clippy::float_cmp,
+        reason = "small whole numbers, and sums that must be equal"
+    )]
+
+    use super::super::{pool, reduction_groups, sum_groups};
+    use super::*;
+
+    #[test]
+    fn pieces_come_in_their_order_whether_each_has_a_thread_or_all_of_them() {
+        for threads in [1, 2, 3, 7] {
+            let (sums, taken) = pool(threads).unwrap().install(|| {
+                let mut taken = Vec::new();
+                let piece = |piece: usize| {
+                    let sum = sum_groups(1, 9, WORTH_WAKING_THREADS, |group, sum| {
+                        sum[0] += 1.0 / (1 + piece + group) as f32;
+                    });
+                    Ok::<_, String>((piece, sum[0]))
+                };
+                in_order(100, piece, |result| taken.push(result)).unwrap();
+                (taken.iter().map(|(_, sum)| *sum).collect::<Vec<_>>(), taken)
+            });
+            assert!(taken.iter().map(|(piece, _)| *piece).eq(0..100));
+            for (piece, sum) in sums.iter().enumerate() {
+                let expected: f32 = (0..9).map(|group| 1.0 / (1 + piece + group) as f32).sum();
+                assert_eq!(*sum, expected);
+            }
+        }
+    }
+
+    #[test]
+    fn the_first_error_in_order_ends_the_pieces() {
+        for threads in [1, 2] {
+            let mut taken = Vec::new();
+            let piece = |piece: usize| if piece % 4 == 3 { Err(piece) } else { Ok(piece) };
+            let ended = pool(threads)
+                .unwrap()
+                .install(|| in_order(8, piece, |piece| taken.push(piece)));
+            assert_eq!((ended, taken), (Err(3), vec![0, 1, 2]));
+        }
+    }
+
+    #[test]
+    fn kernels_inside_a_piece_keep_to_its_thread() {
+        pool(2).unwrap().install(|| {
+            assert!(spreads(WORTH_WAKING_THREADS) && !spreads(WORTH_WAKING_THREADS - 1));
+            in_order(
+                2,
+                |_| Ok::<_, ()>(spreads(WORTH_WAKING_THREADS)),
+                |spread| assert!(!spread),
+            )
+            .unwrap();
+            in_order(
+                1,
+                |_| Ok::<_, ()>(spreads(WORTH_WAKING_THREADS)),
+                |spread| assert!(spread),
+            )
+            .unwrap();
+            assert!(spreads(WORTH_WAKING_THREADS));
+        });
+    }
+
+    #[test]
+    fn a_piece_is_summed_in_fewer_groups_on_any_number_of_threads() {
+        for threads in [1, 2, 7] {
+            let groups = |pieces: usize| {
+                let mut groups = Vec::new();
+                in_order(
+                    pieces,
+                    |_| Ok::<_, ()>(reduction_groups(32, 100)),
+                    |of_piece| groups.push(of_piece),
+                )
+                .unwrap();
+                groups
+            };
+            let groups = pool(threads).unwrap().install(|| (groups(1), groups(3)));
+            assert_eq!(groups, (vec![8], vec![2; 3]));
+        }
+        assert_eq!(reduction_groups(32, 100), 8);
+    }
+
+    #[test]
+    fn pieces_that_leave_threads_idle_are_spread_instead() {
+        let filling: Vec<usize> = (0..10).filter(|&count| fills(count, 4)).collect();
+        assert_eq!(filling, [0, 3, 4, 6, 7, 8, 9]);
+        assert!(!fills(8, 1));
+    }
+}

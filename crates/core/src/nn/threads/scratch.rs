@@ -1,0 +1,77 @@
+//! Working memory that is a thread's own.
+
+use std::cell::RefCell;
+
+/// Lends `work` a thread's own buffer of `len` values, with whatever was left in it, beginning at a cache line: working memory grows
+/// with the threads, never with the batch.
+pub fn with_scratch<R>(len: usize, work: impl FnOnce(&mut [f32]) -> R) -> R {
+    thread_local! {
+        static SCRATCH: RefCell<Vec<Aligned>> = const { RefCell::new(Vec::new()) };
+    }
+    // Taken out while lent, so that nested loans get a buffer of their own.
+    let mut buffer = SCRATCH.with_borrow_mut(Vec::pop).unwrap_or_default();
+    if buffer.len() < len {
+        buffer = Aligned::zeroed(len);
+    }
+    let result = work(&mut buffer[..len]);
+    SCRATCH.with_borrow_mut(|buffers| buffers.push(buffer));
+    result
+}
+
+/// Values that begin at a cache line: a vector of 64 bytes that straddles two lines takes twice the time to load.
+#[derive(Default)]
+pub struct Aligned {
+    values: Vec<f32>,
+    start: usize,
+}
+
+impl Aligned {
+    /// `len` zeros.
+    #[must_use]
+    pub fn zeroed(len: usize) -> Self {
+        const LINE_BYTES: usize = 64;
+        let mut values = vec![0.0; len + LINE_BYTES / size_of::<f32>()];
+        let start = values
+            .as_ptr()
+            .align_offset(LINE_BYTES)
+            .min(LINE_BYTES / size_of::<f32>());
+        values.truncate(start + len);
+        Self { values, start }
+    }
+}
+
+impl std::ops::Deref for Aligned {
+    type Target = [f32];
+
+    fn deref(&self) -> &[f32] {
+        &self.values[self.start..]
+    }
+}
+
+impl std::ops::DerefMut for Aligned {
+    fn deref_mut(&mut self) -> &mut [f32] {
+        &mut self.values[self.start..]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn aligned_values_begin_at_a_cache_line() {
+        for len in [0, 1, 16, 1000] {
+            let values = Aligned::zeroed(len);
+            assert_eq!((values.len(), values.as_ptr().align_offset(64)), (len, 0));
+        }
+    }
+
+    #[test]
+    fn nested_scratch_is_separate() {
+        with_scratch(4, |outer| {
+            outer.fill(1.0);
+            with_scratch(4, |inner| inner.fill(2.0));
+            assert_eq!(outer, [1.0; 4]);
+        });
+    }
+}
