@@ -4,7 +4,7 @@
 
 use galaxy_burn_core::keras::layers::{AutoNames, Layer};
 use galaxy_burn_core::keras::loss::Loss;
-use galaxy_burn_core::keras::model::{Model, ModelClass, Node};
+use galaxy_burn_core::keras::model::{LayerOutput, Model, ModelClass, Node};
 use galaxy_burn_core::nn::layer::Pass;
 use galaxy_burn_core::nn::network::Network;
 use galaxy_burn_core::nn::random::Seed;
@@ -136,10 +136,14 @@ fn graph(layers: Vec<(Layer, Vec<usize>)>, inputs: Vec<usize>, outputs: Vec<usiz
         nodes: layers
             .into_iter()
             .zip(1..)
-            .map(|((layer, inputs), number)| Node { layer, inputs, number })
+            .map(|((layer, inputs), number)| Node {
+                layer,
+                inputs: inputs.into_iter().map(LayerOutput::first).collect(),
+                number,
+            })
             .collect(),
         inputs,
-        outputs,
+        outputs: outputs.into_iter().map(LayerOutput::first).collect(),
     };
     let device = device::default().expect("a backend");
     Network::new(&model, &[4, 2], Seed(3), &device).map_err(|error| error.to_string())
@@ -196,4 +200,85 @@ fn masks_of_unlike_steps_cannot_be_merged() {
         refused,
         "the inputs of a merge have masks of unlike shapes, [1, 4] and [1, 1] (rows and steps); give both the same number of steps"
     );
+}
+
+/// A model in which an LSTM hands its states to another one, which is stateful, and a Concatenate takes state and carry, too.
+fn encoder(last: &[&str]) -> Network {
+    let first = json!({"name": "first", "units": 2, "return_sequences": true, "return_state": true});
+    let second = json!({"name": "second", "units": 2, "stateful": true});
+    let taken = |layer: &str, output: usize| json!([layer, 0, output, {}]);
+    let entry = |class_name: &str, config: Value, inbound: Vec<Value>| {
+        let nodes = if inbound.is_empty() {
+            json!([])
+        } else {
+            json!([inbound])
+        };
+        json!({"class_name": class_name, "name": config["name"], "config": config, "inbound_nodes": nodes})
+    };
+    let all = [taken("first", 0), taken("first", 1), taken("first", 2)];
+    let named = |name: &&str| match *name {
+        "second" => taken("second", 0),
+        "h" => taken("first", 1),
+        _ => taken("first", 2),
+    };
+    let model = json!({"class_name": "Model", "config": {
+        "name": "model_1",
+        "layers": [
+            entry("InputLayer", json!({"name": "x", "batch_input_shape": [3, 4, 2]}), vec![]),
+            entry("LSTM", first, vec![taken("x", 0)]),
+            entry("LSTM", second, all.to_vec()),
+            entry("Concatenate", json!({"name": "all", "axis": -1}), last.iter().map(named).collect()),
+        ],
+        "input_layers": [["x", 0, 0]],
+        "output_layers": [["all", 0, 0]],
+    }});
+    let model = Model::from_value(&model).expect("a model");
+    Network::new(&model, &[4, 2], Seed(3), &device::default().expect("a backend")).expect("a network")
+}
+
+#[test]
+fn states_can_be_taken_by_any_layer_and_go_before_those_of_the_last_batch() {
+    let x: Vec<f32> = (0..24_u8).map(|i| (f32::from(i) * 0.7).sin()).collect();
+    let network = encoder(&["second", "h", "c"]);
+    let y = network.predict(x.clone()).expect("a prediction");
+    assert_eq!(
+        network.predict(x.clone()).expect("a prediction"),
+        y,
+        "it begins from the given states again"
+    );
+    let turned = encoder(&["c", "second", "h"]).predict(x).expect("a prediction");
+    for (y, turned) in y.chunks(6).zip(turned.chunks(6)) {
+        assert_eq!([&y[4..], &y[..4]].concat(), turned);
+        assert!(y[2..4] != y[4..], "state and carry differ");
+    }
+}
+
+#[test]
+fn gradients_of_states_are_the_slopes_of_the_loss() {
+    let x: Vec<f32> = (0..24_u8).map(|i| (f32::from(i) * 0.7).sin()).collect();
+    let truth = vec![0.2_f32; 18];
+    let mut network = encoder(&["second", "h", "c"]);
+    let mut pass = Pass::training(Seed(0), 0);
+    let trained = network.gradients(x.clone(), truth.clone(), Loss::MeanSquaredError, &mut pass);
+    let gradients = trained.expect("a step").gradients;
+    for (weight, gradient) in gradients.iter().enumerate() {
+        let gradient = gradient.as_ref().expect("a gradient");
+        for at in [0, gradient.len() / 2, gradient.len() - 1] {
+            let mut loss = |step: f32| {
+                network.weights_mut()[weight].values[at] += step;
+                let found = network
+                    .evaluate(x.clone(), &truth, Loss::MeanSquaredError)
+                    .expect("a loss")
+                    .0;
+                network.weights_mut()[weight].values[at] -= step;
+                found
+            };
+            let slope = (loss(1e-2) - loss(-1e-2)) / 2e-2;
+            let found = f64::from(gradient[at]);
+            assert!(
+                (slope - found).abs() < 1e-3 * slope.abs().max(0.02),
+                "weight {weight}, {at}: {found}, slope {slope}"
+            );
+        }
+    }
 }

@@ -5,6 +5,7 @@ mod cover;
 mod graph;
 mod several;
 mod shrink;
+mod states;
 
 use anyhow::Result;
 use burn::tensor::Device;
@@ -18,6 +19,7 @@ use serde_json::{Map, Value, json};
 pub use self::cover::{layers, stacks};
 pub use self::graph::{Graph, graphs, merges};
 pub use self::several::several;
+pub use self::states::states;
 use crate::case::{Case, Judge, Label, Outcome};
 use crate::layer::Chosen;
 use crate::random::Draw;

@@ -118,6 +118,7 @@ fn draw(args: &Args) -> Result<(Cases, Vec<Refused>)> {
     );
     let models = |models: Vec<ModelCase>| models.into_iter().map(|case| Box::new(case) as Box<dyn Case>);
     cases.extend(models(model::merges(args.seed, only.filter(|only| *only != "layers"))));
+    cases.extend(models(model::states(args.seed, only.filter(|only| *only != "layers"))));
     if wanted("optimizers") {
         cases.extend(models(optimizer::optimizers(args.seed)?));
     }

@@ -113,6 +113,10 @@ pub fn values(class_name: &str, option: &OptionSpec, input: &[usize]) -> Option<
     let axes = axes(class_name);
     let equal_strides = class_name.contains("Separable") || class_name.contains("Depthwise");
     let size: usize = input.iter().product();
+    if option.name == "return_state" {
+        // In a chain there is no use for states; graphs have them handed on.
+        return Some(texts(&["False"]));
+    }
     if option.expected == Initializer::expected() || option.name.ends_with("_initializer") {
         // A few for each layer, others for the next one; what they draw is compared by cases of their own.
         let matrix = option.name == "recurrent_initializer" && !class_name.contains("Conv");

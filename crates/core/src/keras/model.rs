@@ -28,13 +28,30 @@ pub enum ModelClass {
     Functional,
 }
 
+/// One of the tensors that a layer puts out; most layers put out one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct LayerOutput {
+    /// The layer, by its index.
+    pub layer: usize,
+    /// Which of its outputs: 0 for its output, from 1 for the states that a recurrent layer returns.
+    pub output: usize,
+}
+
+impl LayerOutput {
+    /// The first, and mostly only, output of a layer.
+    #[must_use]
+    pub fn first(layer: usize) -> Self {
+        Self { layer, output: 0 }
+    }
+}
+
 /// One layer in the graph.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Node {
     /// The layer.
     pub layer: Layer,
-    /// The nodes whose outputs it takes, by index, all before it; a node without any takes the model's input.
-    pub inputs: Vec<usize>,
+    /// The outputs that it takes, of nodes before it; a node without any takes the model's input.
+    pub inputs: Vec<LayerOutput>,
     /// The layer's number in the form or file, counted from 1.
     pub number: usize,
 }
@@ -50,8 +67,8 @@ pub struct Model {
     pub nodes: Vec<Node>,
     /// The nodes that take the model's inputs.
     pub inputs: Vec<usize>,
-    /// The nodes whose outputs are the model's.
-    pub outputs: Vec<usize>,
+    /// The outputs of nodes that are the model's.
+    pub outputs: Vec<LayerOutput>,
 }
 
 /// What is wrong with a model.
@@ -148,13 +165,25 @@ impl Model {
                 ),
             ));
         }
-        let outputs = vec![layers.len() - 1];
+        if let Some(index) = layers.iter().position(|layer| layer.kind.outputs() > 1) {
+            return Err(ModelError::layer(
+                index,
+                layers[index].kind.class_name(),
+                Some(&layers[index].name),
+                LayerError::Conflict(
+                    "return_state=True gives it several outputs, of which a sequential model can hand on one only; remove it, or \
+                     make a functional model"
+                        .into(),
+                ),
+            ));
+        }
+        let outputs = vec![LayerOutput::first(layers.len() - 1)];
         let nodes = layers
             .into_iter()
             .enumerate()
             .map(|(index, layer)| Node {
                 layer,
-                inputs: index.checked_sub(1).into_iter().collect(),
+                inputs: index.checked_sub(1).map(LayerOutput::first).into_iter().collect(),
                 number: index + 1,
             })
             .collect();
@@ -294,15 +323,17 @@ impl Model {
             } else {
                 node.inputs
                     .iter()
-                    .map(|&before| shapes[before].output.clone())
+                    .filter_map(|taken| shapes[taken.layer].outputs().get(taken.output).copied().cloned())
                     .collect()
             };
             let applied = node
                 .layer
                 .apply(&inputs)
                 .map_err(|error| self.complaint(index, error))?;
+            let returned = node.layer.kind.states().filter(|states| states.returned);
             shapes.push(LayerShapes {
                 inputs,
+                states: returned.map_or_else(Vec::new, |states| vec![states.shape(&applied.output); states.count]),
                 output: applied.output,
                 weights: applied.weights,
             });

@@ -274,3 +274,45 @@ fn sizes_beyond_all_memory_do_not_overflow() {
     let shapes = model.shapes(None).unwrap();
     assert_eq!(shapes[1].weights[0].parameters(), 4_611_686_014_132_420_609);
 }
+
+#[test]
+fn states_that_are_handed_on_are_read_in_every_dialect() {
+    let read = |name: &str, of_decoder: Value, tensor: fn(&str, usize) -> Value| {
+        let entry = |class_name: &str, name: &str, config: Value, inbound: Value| {
+            json!({"class_name": class_name, "name": name,
+            "config": config, "inbound_nodes": inbound})
+        };
+        let lstm = |sequences: bool| json!({"units": 3, "return_sequences": sequences, "return_state": sequences});
+        let encoder = match name {
+            "keras 3" => json!([{"args": [tensor("x", 0)], "kwargs": {"training": false, "mask": null}}]),
+            _ => json!([[tensor("x", 0)]]),
+        };
+        Model::from_value(&json!({"class_name": "Functional", "config": {
+            "name": "m",
+            "layers": [
+                entry("InputLayer", "x", json!({"batch_input_shape": [null, 5, 2]}), json!([])),
+                entry("LSTM", "encoder", lstm(true), encoder),
+                entry("LSTM", "decoder", lstm(false), of_decoder),
+            ],
+            "input_layers": [["x", 0, 0]],
+            "output_layers": [["decoder", 0, 0]],
+        }}))
+    };
+    let plain: fn(&str, usize) -> Value = |layer, output| json!([layer, 0, output, {}]);
+    let keras3: fn(&str, usize) -> Value = |layer, output| json!({"class_name": "__keras_tensor__", "config": {"shape": [null, 3], "keras_history": [layer, 0, output]}});
+    let all = [0, 1, 2].map(|output| plain("encoder", output));
+    let older = read("keras 2", json!([all]), plain).unwrap();
+    let states = [1, 2].map(|output| keras3("encoder", output));
+    let call = json!([{"args": [keras3("encoder", 0)], "kwargs": {"initial_state": states}}]);
+    let newer = read("keras 3", call, keras3).unwrap();
+    let taken = [0, 1, 2].map(|output| LayerOutput { layer: 1, output });
+    assert_eq!(
+        (&*older.nodes[2].inputs, &*newer.nodes[2].inputs),
+        (&taken[..], &taken[..])
+    );
+    let fourth = read("keras 2", json!([[plain("encoder", 3)]]), plain).unwrap_err();
+    assert_eq!(
+        fourth.to_string(),
+        "layer 2, LSTM 'encoder': its output 3 is taken (counted from 0), but it has 3"
+    );
+}

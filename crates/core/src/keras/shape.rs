@@ -95,8 +95,18 @@ pub struct LayerShapes {
     pub inputs: Vec<Shape>,
     /// Output shape without the batch axis.
     pub output: Shape,
+    /// The shapes of the states that the layer puts out behind its output; mostly none.
+    pub states: Vec<Shape>,
     /// Weights in Keras's order.
     pub weights: Vec<WeightSpec>,
+}
+
+impl LayerShapes {
+    /// The shapes of all that the layer puts out: its output, and its states if it returns them.
+    #[must_use]
+    pub fn outputs(&self) -> Vec<&Shape> {
+        std::iter::once(&self.output).chain(&self.states).collect()
+    }
 }
 
 /// A shape as Python writes it: `(28, 28, 1)`, `(None, 3)`, `(784,)`.

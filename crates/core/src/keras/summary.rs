@@ -32,8 +32,17 @@ pub fn summary(model: &Model) -> Result<String, ModelError> {
         let (shape, count) = match &shapes {
             None => ("?".to_owned(), "?".to_owned()),
             Some(shapes) => {
-                let output = [&[batch], shapes[index].output.as_slice()].concat();
-                (display(&output), grouped(parameters(&shapes[index], |_| true)))
+                let outputs = shapes[index].outputs();
+                let shown: Vec<String> = outputs
+                    .iter()
+                    .map(|output| display(&[&[batch], output.as_slice()].concat()))
+                    .collect();
+                // Several shapes are a list, as Keras has it.
+                let shown = match &shown[..] {
+                    [one] => one.clone(),
+                    several => format!("[{}]", several.join(", ")),
+                };
+                (shown, grouped(parameters(&shapes[index], |_| true)))
             }
         };
         rows.push([layer, shape, count]);

@@ -42,3 +42,23 @@ fn thousands_are_grouped() {
         ["0", "999", "1,000", "1,234,567"]
     );
 }
+
+#[test]
+fn all_that_a_layer_puts_out_is_shown() {
+    let text = r#"{"class_name": "Model", "config": {"name": "m", "layers": [
+        {"class_name": "InputLayer", "name": "x", "config": {"batch_input_shape": [null, 5, 2]}, "inbound_nodes": []},
+        {"class_name": "LSTM", "name": "l", "config": {"units": 3, "return_sequences": true, "return_state": true},
+            "inbound_nodes": [[["x", 0, 0, {}]]]},
+        {"class_name": "Dense", "name": "d", "config": {"units": 4}, "inbound_nodes": [[["l", 0, 2, {}]]]}],
+        "input_layers": [["x", 0, 0]], "output_layers": [["d", 0, 0]]}}"#;
+    let table = table(text);
+    // Keras 2.15 counts the same.
+    assert!(
+        table.contains("l (LSTM)         [(None, 5, 3), (None, 3), (None, 3)]        72\n"),
+        "{table}"
+    );
+    assert!(
+        table.contains("d (Dense)        (None, 4)                                   16\n"),
+        "{table}"
+    );
+}

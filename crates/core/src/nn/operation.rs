@@ -120,19 +120,20 @@ pub trait Kernel: Debug + Send + Sync {
 pub fn apply(kernel: Arc<dyn Kernel>, inputs: Vec<DispatchTensor>) -> Result<DispatchTensor> {
     let mut inputs = inputs.into_iter();
     let mut next = || inputs.next();
-    let output = match (next(), next(), next(), next(), next(), next()) {
+    let output = match (next(), next(), next(), next(), next(), next(), next()) {
         (Some(a), None, ..) => Dispatch::kernel1(a, kernel),
         (Some(a), Some(b), None, ..) => Dispatch::kernel2(a, b, kernel),
         (Some(a), Some(b), Some(c), None, ..) => Dispatch::kernel3(a, b, c, kernel),
-        (Some(a), Some(b), Some(c), Some(d), None, _) => Dispatch::kernel4(a, b, c, d, kernel),
-        (Some(a), Some(b), Some(c), Some(d), Some(e), None) => Dispatch::kernel5(a, b, c, d, e, kernel),
+        (Some(a), Some(b), Some(c), Some(d), None, ..) => Dispatch::kernel4(a, b, c, d, kernel),
+        (Some(a), Some(b), Some(c), Some(d), Some(e), None, _) => Dispatch::kernel5(a, b, c, d, e, kernel),
+        (Some(a), Some(b), Some(c), Some(d), Some(e), Some(f), None) => Dispatch::kernel6(a, b, c, d, e, f, kernel),
         _ => return Err(Error::Internal(format!("a kernel takes one to {MOST_INPUTS} inputs"))),
     };
     check().map(|()| output)
 }
 
-/// The most inputs that a kernel may take (a fused embedding and recurrent layer: ids, embeddings and three weights).
-pub const MOST_INPUTS: usize = 5;
+/// The most inputs that a kernel may take (an LSTM that begins from given states: a sequence, three weights and two states).
+pub const MOST_INPUTS: usize = 6;
 
 /// The operations that [`apply`] dispatches to, one a number of inputs.
 #[backend_extension(NdArray: cfg(feature = "ndarray"), Flex: cfg(feature = "flex"), Autodiff)]
@@ -160,6 +161,15 @@ pub(super) trait KernelOps: Backend {
         e: FloatTensor<Self>,
         kernel: Arc<dyn Kernel>,
     ) -> FloatTensor<Self>;
+    fn kernel6(
+        a: FloatTensor<Self>,
+        b: FloatTensor<Self>,
+        c: FloatTensor<Self>,
+        d: FloatTensor<Self>,
+        e: FloatTensor<Self>,
+        f: FloatTensor<Self>,
+        kernel: Arc<dyn Kernel>,
+    ) -> FloatTensor<Self>;
 }
 
 macro_rules! kernel_operations {
@@ -184,6 +194,7 @@ kernel_operations! {
     kernel3(a, b, c) = 3;
     kernel4(a, b, c, d) = 4;
     kernel5(a, b, c, d, e) = 5;
+    kernel6(a, b, c, d, e, f) = 6;
 }
 
 fn shape_of<B: Host>(tensor: &FloatTensor<B>) -> Vec<usize> {

@@ -205,8 +205,8 @@ fn wrong_parameters_are_explained() {
         ),
         (
             json!({"layer_type": "LSTM", "units": 3, "kwargs": "return_state=True"}),
-            "LSTM: return_state=True is not supported: a \
-            layer has one output; remove it",
+            "LSTM 'lstm_1': return_state=True gives it several outputs, of which a sequential model can hand on one only; remove \
+            it, or make a functional model",
         ),
         (
             json!({"layer_type": "GRU", "units": 3, "kwargs": "implementation=3"}),
@@ -411,6 +411,54 @@ fn wrong_connections_are_explained() {
     for (form, expected) in cases {
         assert_eq!(complaint(&form), expected);
     }
+}
+
+/// An LSTM that returns its sequence and its states, and a layer behind it.
+fn behind_states(layer: Value) -> Value {
+    let lstm = json!({"layer_type": "LSTM", "units": 3, "inbound_nodes": 1,
+        "kwargs": "return_sequences=True, return_state=True"});
+    functional("[1]", "[3]", vec![input("(5, 2)"), lstm, layer])
+}
+
+#[test]
+fn a_recurrent_layer_begins_from_the_states_of_the_one_that_it_takes() {
+    let text = run_on(&behind_states(
+        json!({"layer_type": "LSTM", "units": 3, "inbound_nodes": 2}),
+    ))
+    .unwrap();
+    let model: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(
+        model["config"]["layers"][2]["inbound_nodes"],
+        json!([[["lstm_1", 0, 0, {}], ["lstm_1", 0, 1, {}], ["lstm_1", 0, 2, {}]]])
+    );
+    assert_eq!(Model::from_json(&text).unwrap().to_json(), text);
+}
+
+#[test]
+fn states_that_a_layer_cannot_begin_from_are_refused() {
+    let expected = "layer 3, Dense 'dense_1': it takes the output of layer 2, LSTM 'lstm_1', which has several because of \
+                    return_state=True: only a recurrent layer can take them, and begins from the states among them; remove \
+                    return_state=True from layer 2";
+    assert_eq!(complaint(&behind_states(dense(2))), expected);
+    let gru = json!({"layer_type": "GRU", "units": 3, "inbound_nodes": 2});
+    assert_eq!(
+        complaint(&behind_states(gru)),
+        "layer 3, GRU 'gru_1': does not fit its input of shape (5, 3) and (3,) and (3,): begins from one state of the shape (3,), \
+         and is given 2"
+    );
+    let lstm = json!({"layer_type": "LSTM", "units": 4, "inbound_nodes": 2});
+    assert_eq!(
+        complaint(&behind_states(lstm)),
+        "layer 3, LSTM 'lstm_2': does not fit its input of shape (5, 3) and (3,) and (3,): begins from 2 states of the shape (4,), \
+         and is given one of (3,); the layer that it takes them from needs as many units"
+    );
+    let mut form = behind_states(dense(2));
+    form["model_selection"]["output_layers"] = "[2]".into();
+    form["model_selection"]["layers"].as_array_mut().unwrap().pop();
+    assert_eq!(
+        complaint(&form),
+        "layer 2, LSTM 'lstm_1': return_state=True gives it several outputs, and an output of the model is one of them; remove it"
+    );
 }
 
 #[test]

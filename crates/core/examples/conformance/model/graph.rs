@@ -41,13 +41,13 @@ impl Graph {
 }
 
 /// A graph that grows.
-struct Growing {
+pub(super) struct Growing {
     layers: Vec<Chosen>,
     sources: Vec<Vec<usize>>,
 }
 
 impl Growing {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self {
             layers: Vec::new(),
             sources: Vec::new(),
@@ -55,13 +55,18 @@ impl Growing {
     }
 
     /// Adds a layer and returns its number.
-    fn add(&mut self, class_name: &'static str, options: &[(&'static str, &str)], sources: &[usize]) -> usize {
+    pub(super) fn add(
+        &mut self,
+        class_name: &'static str,
+        options: &[(&'static str, &str)],
+        sources: &[usize],
+    ) -> usize {
         self.layers.push(Chosen::new(class_name, options));
         self.sources.push(sources.to_vec());
         self.layers.len() + 1
     }
 
-    fn case(self, input: &[usize], owners: Vec<super::Owner>, draw: &mut Draw) -> ModelCase {
+    pub(super) fn case(self, input: &[usize], owners: Vec<super::Owner>, draw: &mut Draw) -> ModelCase {
         ModelCase {
             kind: "layers",
             owners,

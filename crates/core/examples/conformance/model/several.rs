@@ -95,14 +95,11 @@ impl Case for SeveralCase {
         match judge.keras.ask(&json!({"kind": "description", "json": text}))? {
             Ok(answer) => {
                 describes_the_same(&model, &answer, &mut outcome)?;
-                let ends = |indices: &[usize]| -> Vec<&str> {
-                    indices
-                        .iter()
-                        .map(|&index| model.nodes[index].layer.name.as_str())
-                        .collect()
-                };
-                outcome.same("inputs", &json!(ends(&model.inputs)), &answer["inputs"]);
-                outcome.same("outputs", &json!(ends(&model.outputs)), &answer["outputs"]);
+                let name = |index: usize| model.nodes[index].layer.name.as_str();
+                let inputs: Vec<&str> = model.inputs.iter().map(|&index| name(index)).collect();
+                let outputs: Vec<&str> = model.outputs.iter().map(|taken| name(taken.layer)).collect();
+                outcome.same("inputs", &json!(inputs), &answer["inputs"]);
+                outcome.same("outputs", &json!(outputs), &answer["outputs"]);
             }
             Err(error) => outcome.fail(format!("Keras refuses what is accepted here: {error}")),
         }

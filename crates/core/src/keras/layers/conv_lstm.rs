@@ -25,7 +25,7 @@ layer! {
     config {
         /// Whether the output has every step or the last one only.
         return_sequences: bool = or(false),
-        /// Whether the last state is an output too; not supported.
+        /// Whether the last states are outputs too, behind the first.
         return_state: bool = or(false),
         /// Whether the sequence is read from its end.
         go_backwards: bool = or(false),
@@ -96,9 +96,6 @@ impl ConvLSTM2D {
 
 impl Rules for ConvLSTM2D {
     fn check(&self) -> Result<(), String> {
-        if self.return_state {
-            return Err("return_state=True is not supported: a layer has one output; remove it".into());
-        }
         if self.unroll {
             return Err("unroll=True is not possible for a convolutional recurrent layer; remove it".into());
         }

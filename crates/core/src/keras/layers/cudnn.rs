@@ -14,13 +14,6 @@ use crate::keras::shape::known;
 macro_rules! cudnn {
     ($Name:ident, gates: $gates:literal, ones: $ones:expr) => {
         impl Rules for $Name {
-            fn check(&self) -> Result<(), String> {
-                if self.return_state {
-                    return Err("return_state=True is not supported: a layer has one output; remove it".into());
-                }
-                Ok(())
-            }
-
             fn apply(&self, input: &[Option<usize>]) -> Result<Applied, String> {
                 let [steps, features] = input else {
                     return Err(super::recurrent::NOT_A_SEQUENCE.into());
@@ -67,7 +60,7 @@ layer! {
     config {
         /// Whether the output has every step or the last one only.
         return_sequences: bool = or(false),
-        /// Whether the last state is an output too; not supported.
+        /// Whether the last states are outputs too, behind the first.
         return_state: bool = or(false),
         /// Whether the sequence is read from its end.
         go_backwards: bool = or(false),
@@ -109,7 +102,7 @@ layer! {
     config {
         /// Whether the output has every step or the last one only.
         return_sequences: bool = or(false),
-        /// Whether the last state is an output too; not supported.
+        /// Whether the last states are outputs too, behind the first.
         return_state: bool = or(false),
         /// Whether the sequence is read from its end.
         go_backwards: bool = or(false),

@@ -27,6 +27,7 @@ mod recurrent;
 mod separable;
 mod spatial_dropout;
 mod spec;
+mod states;
 mod transposed;
 
 use std::sync::LazyLock;
@@ -67,6 +68,7 @@ pub use self::recurrent::{GRU, LSTM, SimpleRNN};
 pub use self::separable::{DepthwiseConv2D, SeparableConv1D, SeparableConv2D};
 pub use self::spatial_dropout::{SpatialDropout1D, SpatialDropout2D, SpatialDropout3D};
 pub use self::spec::{FormField, FormKind, KeywordSpec, LayerSpec};
+pub use self::states::States;
 pub use self::transposed::{Conv2DTranspose, Conv3DTranspose};
 use crate::keras::field::{Dtype, Field};
 use crate::keras::initializer::Initializer;
@@ -321,14 +323,23 @@ impl Layer {
     ///
     /// The layer does not fit its inputs; the error says what would.
     pub fn apply(&self, inputs: &[Shape]) -> Result<Applied, LayerError> {
-        let mut applied = self.kind.apply(inputs).map_err(|problem| LayerError::Input {
+        let problem = |problem| LayerError::Input {
             input: inputs
                 .iter()
                 .map(|input| shape::display(input))
                 .collect::<Vec<_>>()
                 .join(" and "),
             problem,
-        })?;
+        };
+        let mut applied = match (self.kind.states(), inputs.split_first()) {
+            // Behind the sequence, the states that the layer begins from.
+            (Some(states), Some((sequence, given))) if !given.is_empty() => {
+                let applied = self.kind.apply(std::slice::from_ref(sequence)).map_err(problem)?;
+                states.check(given, &applied.output).map_err(problem)?;
+                applied
+            }
+            _ => self.kind.apply(inputs).map_err(problem)?,
+        };
         for weight in &mut applied.weights {
             initializer_fits(weight)?;
             weight.trainable &= self.trainable;

@@ -17,9 +17,6 @@ macro_rules! recurrent {
     ($Name:ident, gates: $gates:literal, bias: $bias:expr, check: $check:expr) => {
         impl Rules for $Name {
             fn check(&self) -> Result<(), String> {
-                if self.return_state {
-                    return Err("return_state=True is not supported: a layer has one output; remove it".into());
-                }
                 fraction("dropout", self.dropout)?;
                 fraction("recurrent_dropout", self.recurrent_dropout)?;
                 let check: fn(&Self) -> Result<(), String> = $check;
@@ -85,7 +82,7 @@ layer! {
     config {
         /// Whether the output has every step or the last one only.
         return_sequences: bool = or(false),
-        /// Whether the last state is an output too; not supported.
+        /// Whether the last states are outputs too, behind the first.
         return_state: bool = or(false),
         /// Whether the sequence is read from its end.
         go_backwards: bool = or(false),
@@ -140,7 +137,7 @@ layer! {
     config {
         /// Whether the output has every step or the last one only.
         return_sequences: bool = or(false),
-        /// Whether the last state is an output too; not supported.
+        /// Whether the last states are outputs too, behind the first.
         return_state: bool = or(false),
         /// Whether the sequence is read from its end.
         go_backwards: bool = or(false),
@@ -205,7 +202,7 @@ layer! {
     config {
         /// Whether the output has every step or the last one only.
         return_sequences: bool = or(false),
-        /// Whether the last state is an output too; not supported.
+        /// Whether the last states are outputs too, behind the first.
         return_state: bool = or(false),
         /// Whether the sequence is read from its end.
         go_backwards: bool = or(false),

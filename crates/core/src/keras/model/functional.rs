@@ -5,15 +5,15 @@ use std::collections::HashMap;
 use serde_json::{Map, Value, json};
 
 use super::graph::{self, Fault};
-use super::{MAX_LAYERS, Model, ModelClass, ModelError, Node, check_names};
+use super::{LayerOutput, MAX_LAYERS, Model, ModelClass, ModelError, Node, check_names};
 use crate::keras::layers::{AutoNames, Layer, LayerError, LayerKind, MaskRule};
 use crate::keras::literal::quoted;
 
-/// A layer with the layers whose outputs it takes, by index in the order in which they were made.
-pub type Connected = (Layer, Vec<usize>);
+/// A layer with the outputs that it takes, layers by index in the order in which they were made.
+pub type Connected = (Layer, Vec<LayerOutput>);
 
 impl Model {
-    /// A graph of layers in any order; `inputs` and `outputs` are indices of `layers`.
+    /// A graph of layers in any order; `inputs` and what the layers and `outputs` take are indices of `layers`.
     ///
     /// # Errors
     ///
@@ -23,7 +23,7 @@ impl Model {
         name: impl Into<String>,
         layers: Vec<Connected>,
         inputs: &[usize],
-        outputs: &[usize],
+        outputs: &[LayerOutput],
     ) -> Result<Self, ModelError> {
         if layers.len() > MAX_LAYERS {
             return Err(ModelError::Format(format!(
@@ -32,56 +32,18 @@ impl Model {
             )));
         }
         check_names(layers.iter().map(|(layer, _)| layer))?;
-        let fault = |index: usize, problem: String| {
-            let layer = &layers[index].0;
-            ModelError::layer(
-                index,
-                layer.kind.class_name(),
-                Some(&layer.name),
-                LayerError::Conflict(problem),
-            )
-        };
-        for (what, chosen) in [("input", inputs), ("output", outputs)] {
-            if chosen.is_empty() {
-                return Err(ModelError::Format(format!(
-                    "the model has no {what}; name at least one layer in {what}_layers"
-                )));
-            }
-            if let Some(&twice) = (1..chosen.len()).find_map(|at| chosen[..at].iter().find(|&&one| one == chosen[at])) {
-                return Err(fault(twice, format!("it is named twice in {what}_layers")));
-            }
-        }
-        for (index, (layer, before)) in layers.iter().enumerate() {
-            let is_input = matches!(layer.kind, LayerKind::InputLayer(_));
-            match (is_input, inputs.contains(&index)) {
-                (true, false) => {
-                    return Err(fault(
-                        index,
-                        "it is an input of the model, but not in input_layers".into(),
-                    ));
-                }
-                (false, true) => {
-                    return Err(fault(index, "only Input layers can be in input_layers".into()));
-                }
-                (true, true) if !before.is_empty() => {
-                    return Err(fault(
-                        index,
-                        "an Input layer begins the model; it takes no layer's output".into(),
-                    ));
-                }
-                (false, false) if before.is_empty() => {
-                    return Err(fault(index, "it is connected to no layer before it".into()));
-                }
-                _ => {}
-            }
-        }
-        let connections: Vec<Vec<usize>> = layers.iter().map(|(_, before)| before.clone()).collect();
-        let order = graph::ordered(&connections, outputs).map_err(|found| match found {
+        check_ends(&layers, inputs, outputs)?;
+        check_connections(&layers, inputs, outputs)?;
+        let of = |taken: &[LayerOutput]| taken.iter().map(|taken| taken.layer).collect::<Vec<_>>();
+        let connections: Vec<Vec<usize>> = layers.iter().map(|(_, before)| of(before)).collect();
+        let order = graph::ordered(&connections, &of(outputs)).map_err(|found| match found {
             Fault::Cycle(index) => fault(
+                &layers,
                 index,
                 "its connections run in a circle: it takes, directly or through others, its own output".into(),
             ),
             Fault::Loose(index) => fault(
+                &layers,
                 index,
                 "its output leads to none of the model's; connect it, name it in output_layers, or remove it".into(),
             ),
@@ -90,8 +52,15 @@ impl Model {
         for (place, &index) in order.iter().enumerate() {
             places[index] = place;
         }
-        let moved = |indices: &[usize]| indices.iter().map(|&index| places[index]).collect::<Vec<_>>();
-        let (inputs, outputs) = (moved(inputs), moved(outputs));
+        let moved = |taken: &[LayerOutput]| -> Vec<LayerOutput> {
+            let moved = |&LayerOutput { layer, output }| LayerOutput {
+                layer: places[layer],
+                output,
+            };
+            taken.iter().map(moved).collect()
+        };
+        let inputs = inputs.iter().map(|&index| places[index]).collect();
+        let outputs = moved(outputs);
         let mut nodes: Vec<Node> = layers
             .into_iter()
             .enumerate()
@@ -118,10 +87,8 @@ impl Model {
     ///
     /// It has several inputs or outputs.
     pub fn check_one_input_and_output(&self) -> Result<(), ModelError> {
-        for (what, chosen, table) in [
-            ("inputs", &self.inputs, "features"),
-            ("outputs", &self.outputs, "targets"),
-        ] {
+        let outputs: Vec<usize> = self.outputs.iter().map(|taken| taken.layer).collect();
+        for (what, chosen, table) in [("inputs", &self.inputs, "features"), ("outputs", &outputs, "targets")] {
             if chosen.len() > 1 {
                 let names: Vec<String> = chosen
                     .iter()
@@ -147,7 +114,9 @@ impl Model {
         // For each node the one whose mask it hands on.
         let mut masked_by: Vec<Option<usize>> = Vec::with_capacity(self.nodes.len());
         for (index, node) in self.nodes.iter().enumerate() {
-            let mask = node.inputs.iter().find_map(|&before| masked_by[before]);
+            // States have no steps that could be left out.
+            let mut outputs = node.inputs.iter().filter(|taken| taken.output == 0);
+            let mask = outputs.find_map(|taken| masked_by[taken.layer]);
             masked_by.push(match (node.layer.kind.mask_rule(), mask) {
                 (MaskRule::Makes, _) => Some(index),
                 (MaskRule::Keeps, mask) => mask,
@@ -183,12 +152,15 @@ impl Model {
 
     /// The `config` of a functional model as Keras 2.3.1 writes it.
     pub(super) fn functional_config(&self) -> Value {
-        let name = |index: &usize| self.nodes[*index].layer.name.as_str();
+        let name = |index: usize| self.nodes[index].layer.name.as_str();
         let layers: Vec<Value> = self
             .nodes
             .iter()
             .map(|Node { layer, inputs, .. }| {
-                let connections: Vec<Value> = inputs.iter().map(|index| json!([name(index), 0, 0, {}])).collect();
+                let connections: Vec<Value> = inputs
+                    .iter()
+                    .map(|taken| json!([name(taken.layer), 0, taken.output, {}]))
+                    .collect();
                 let connections = if connections.is_empty() {
                     vec![]
                 } else {
@@ -202,17 +174,11 @@ impl Model {
                 })
             })
             .collect();
-        let ends = |indices: &[usize]| {
-            indices
-                .iter()
-                .map(|index| json!([name(index), 0, 0]))
-                .collect::<Value>()
-        };
         json!({
             "name": self.name,
             "layers": layers,
-            "input_layers": ends(&self.inputs),
-            "output_layers": ends(&self.outputs),
+            "input_layers": self.inputs.iter().map(|&index| json!([name(index), 0, 0])).collect::<Value>(),
+            "output_layers": self.outputs.iter().map(|taken| json!([name(taken.layer), 0, taken.output])).collect::<Value>(),
         })
     }
 
@@ -254,49 +220,115 @@ impl Model {
             .enumerate()
             .map(|(index, layer)| (layer.name.as_str(), index))
             .collect();
-        let find = |name: &String| {
-            by_name.get(name.as_str()).copied().ok_or_else(|| {
+        let find = |(name, output): &Named| {
+            let layer = by_name.get(name.as_str()).copied().ok_or_else(|| {
                 ModelError::Format(format!("it connects a layer {} that it does not have", quoted(name)))
-            })
+            })?;
+            Ok(LayerOutput { layer, output: *output })
         };
         let connections = connections
             .iter()
             .map(|names| names.iter().map(find).collect())
-            .collect::<Result<Vec<Vec<usize>>, _>>()?;
+            .collect::<Result<Vec<Vec<LayerOutput>>, ModelError>>()?;
         let ends = |key: &str| {
             let layers = config.get(key).and_then(tensors).unwrap_or_default();
-            layers.iter().map(find).collect::<Result<Vec<usize>, _>>()
+            layers
+                .iter()
+                .map(find)
+                .collect::<Result<Vec<LayerOutput>, ModelError>>()
         };
         let (inputs, outputs) = (ends("input_layers")?, ends("output_layers")?);
+        let inputs: Vec<usize> = inputs.into_iter().map(|taken| taken.layer).collect();
         let name = config.get("name").and_then(Value::as_str).unwrap_or("model_1");
         let name = name.to_owned();
         Self::functional(name, layers.into_iter().zip(connections).collect(), &inputs, &outputs)
     }
 }
 
-/// The names of the layers that a layer takes, from its `inbound_nodes`: one node, as no layer is used twice.
-fn inbound(nodes: &Value) -> Result<Vec<String>, String> {
+/// The error of the layer at `index`.
+fn fault(layers: &[Connected], index: usize, problem: String) -> ModelError {
+    let layer = &layers[index].0;
+    ModelError::layer(
+        index,
+        layer.kind.class_name(),
+        Some(&layer.name),
+        LayerError::Conflict(problem),
+    )
+}
+
+/// Checks that the model has inputs and outputs, and none twice.
+fn check_ends(layers: &[Connected], inputs: &[usize], outputs: &[LayerOutput]) -> Result<(), ModelError> {
+    let inputs: Vec<LayerOutput> = inputs.iter().copied().map(LayerOutput::first).collect();
+    for (what, chosen) in [("input", &*inputs), ("output", outputs)] {
+        if chosen.is_empty() {
+            return Err(ModelError::Format(format!(
+                "the model has no {what}; name at least one layer in {what}_layers"
+            )));
+        }
+        if let Some(twice) = (1..chosen.len()).find_map(|at| chosen[..at].iter().find(|&&one| one == chosen[at])) {
+            return Err(fault(
+                layers,
+                twice.layer,
+                format!("it is named twice in {what}_layers"),
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Checks that `Input` layers and no others begin the model, and that what is taken of a layer is there.
+fn check_connections(layers: &[Connected], inputs: &[usize], outputs: &[LayerOutput]) -> Result<(), ModelError> {
+    for &LayerOutput { layer, output } in layers.iter().flat_map(|(_, before)| before).chain(outputs) {
+        let count = layers[layer].0.kind.outputs();
+        if output >= count {
+            let problem = format!("its output {output} is taken (counted from 0), but it has {count}");
+            return Err(fault(layers, layer, problem));
+        }
+    }
+    for (index, (layer, before)) in layers.iter().enumerate() {
+        let is_input = matches!(layer.kind, LayerKind::InputLayer(_));
+        let problem = match (is_input, inputs.contains(&index)) {
+            (true, false) => "it is an input of the model, but not in input_layers",
+            (false, true) => "only Input layers can be in input_layers",
+            (true, true) if !before.is_empty() => "an Input layer begins the model; it takes no layer's output",
+            (false, false) if before.is_empty() => "it is connected to no layer before it",
+            _ => continue,
+        };
+        return Err(fault(layers, index, problem.into()));
+    }
+    Ok(())
+}
+
+/// The name of a layer and which of its outputs is meant.
+type Named = (String, usize);
+
+/// What a layer takes, from its `inbound_nodes`: one node, as no layer is used twice.
+fn inbound(nodes: &Value) -> Result<Vec<Named>, String> {
     let malformed = || "its inbound_nodes are not what Keras writes".to_owned();
     match nodes.as_array().ok_or_else(malformed)?.as_slice() {
         [] => Ok(Vec::new()),
         [Value::Object(node)] => {
-            // Keras 3: the arguments of the call.
-            let kwargs = node.get("kwargs").and_then(Value::as_object);
-            let set = |value: &&Value| !matches!(value, Value::Null | Value::Bool(false));
-            if kwargs.is_some_and(|kwargs| kwargs.values().any(|value| set(&value))) {
-                return Err("it is called with arguments of its own, which is not supported".into());
+            // Keras 3: the arguments of the call; the states that a recurrent layer begins from have a name.
+            let mut states: &[Value] = &[];
+            for (name, value) in node.get("kwargs").and_then(Value::as_object).into_iter().flatten() {
+                match (name.as_str(), value) {
+                    (_, Value::Null | Value::Bool(false)) => {}
+                    ("initial_state", Value::Array(several)) => states = several,
+                    ("initial_state", one) => states = std::slice::from_ref(one),
+                    _ => return Err("it is called with arguments of its own, which is not supported".into()),
+                }
             }
             let Some(Value::Array(arguments)) = node.get("args") else {
                 return Err(malformed());
             };
-            match arguments.as_slice() {
-                [Value::Array(several)] => several.iter().map(keras_tensor).collect::<Option<_>>(),
-                several => several.iter().map(keras_tensor).collect(),
-            }
-            .ok_or_else(|| "it takes something that is not the only output of a layer used once".to_owned())
+            let taken = match arguments.as_slice() {
+                [Value::Array(several)] => several,
+                several => several,
+            };
+            let taken = taken.iter().chain(states).map(keras_tensor).collect::<Option<_>>();
+            taken.ok_or_else(|| FOREIGN.to_owned())
         }
-        [node] => tensors(node)
-            .ok_or_else(|| "it takes something that is not the only output of a layer used once".to_owned()),
+        [node] => tensors(node).ok_or_else(|| FOREIGN.to_owned()),
         several => Err(format!(
             "it is used {} times; layers that are shared are not supported",
             several.len()
@@ -304,33 +336,37 @@ fn inbound(nodes: &Value) -> Result<Vec<String>, String> {
     }
 }
 
+/// What is said of a connection that is not to an output of a layer of the model.
+const FOREIGN: &str = "it takes something that is not the output of a layer used once";
+
 /// The layer that a tensor of Keras 3 comes from.
-fn keras_tensor(value: &Value) -> Option<String> {
+fn keras_tensor(value: &Value) -> Option<Named> {
     history(value.get("config")?.get("keras_history")?)
 }
 
 /// The layers in a list of `[name, node, tensor]`, or in one such.
-fn tensors(value: &Value) -> Option<Vec<String>> {
+fn tensors(value: &Value) -> Option<Vec<Named>> {
     match value.as_array()?.as_slice() {
         [Value::String(_), ..] => Some(vec![history(value)?]),
         several => several.iter().map(history).collect(),
     }
 }
 
-/// The layer of `[name, node, tensor]` or `[name, node, tensor, {arguments}]`; `None` unless it is the layer's first use and output,
+/// The layer and output of `[name, node, tensor]` or `[name, node, tensor, {arguments}]`; `None` unless it is the layer's first use,
 /// without arguments.
-fn history(value: &Value) -> Option<String> {
+fn history(value: &Value) -> Option<Named> {
     let (name, rest) = value.as_array()?.split_first()?;
-    let plain = match rest {
-        [node, tensor] => node == 0 && tensor == 0,
-        [node, tensor, Value::Object(arguments)] => {
-            node == 0
-                && tensor == 0
-                && arguments
-                    .values()
-                    .all(|value| matches!(value, Value::Null | Value::Bool(false)))
+    let (node, tensor) = match rest {
+        [node, tensor] => (node, tensor),
+        [node, tensor, Value::Object(arguments)]
+            if arguments
+                .values()
+                .all(|value| matches!(value, Value::Null | Value::Bool(false))) =>
+        {
+            (node, tensor)
         }
-        _ => false,
+        _ => return None,
     };
-    name.as_str().filter(|_| plain).map(str::to_owned)
+    let tensor = usize::try_from(tensor.as_u64()?).ok()?;
+    (node == 0).then_some((name.as_str()?.to_owned(), tensor))
 }

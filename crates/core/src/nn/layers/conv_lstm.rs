@@ -6,8 +6,9 @@ use burn::backend::DispatchTensor;
 
 use super::conv::with_batch;
 use super::dropout;
-use super::reshape::PermuteKernel;
-use crate::nn::kernels::conv_lstm::{self, Call, Needs, Weights};
+use super::reshape::{PermuteKernel, move_channels};
+use super::states;
+use crate::nn::kernels::conv_lstm::{self, Call, Needs, OutputGradients, Weights};
 use crate::nn::layer::{Flow, Layer, Pass};
 use crate::nn::operation::{self, Gradients, Kernel, Output, Saved, View};
 use crate::{Error, Result};
@@ -32,6 +33,8 @@ pub(super) struct ConvLstm {
     pub output: [usize; 3],
     /// For a stateful layer, the states that the last batch ended with.
     pub kept: Option<Arc<Mutex<Option<Kept>>>>,
+    /// Whether its result has the last state and carry behind each row's output, all of them with the channels last.
+    pub returns_state: bool,
 }
 
 impl Layer for ConvLstm {
@@ -50,9 +53,21 @@ impl Layer for ConvLstm {
         let mut factors = |rate: f32, row: usize| {
             (pass.training && rate > 0.0).then(|| dropout::factors(GATES * batch * row, rate, &mut generator))
         };
+        let given: Vec<DispatchTensor> = inputs[1..]
+            .iter()
+            .map(|state| {
+                if self.channels_first {
+                    move_channels(state.tensor.clone(), 4, true)
+                } else {
+                    state.tensor.clone()
+                }
+            })
+            .collect();
+        // States that another layer hands over go before those of the last batch.
         let initial = self
             .kept
             .as_ref()
+            .filter(|_| given.is_empty())
             .and_then(|kept| kept.lock().unwrap_or_else(PoisonError::into_inner).clone());
         let kernel = ConvLstmKernel {
             layer: self.layer,
@@ -61,22 +76,30 @@ impl Layer for ConvLstm {
             initial: initial.filter(|[h, _]| h.len() == batch * self.layer.state_len()),
             kept: self.kept.clone(),
             output: self.output,
+            given: !given.is_empty(),
+            returns_state: self.returns_state,
         };
-        let tensors = std::iter::once(x).chain(weights.iter().cloned()).collect();
+        let tensors = std::iter::once(x).chain(weights.iter().cloned()).chain(given).collect();
         let mut tensor = operation::apply(Arc::new(kernel), tensors)?;
-        if self.channels_first {
-            let axes = if self.layer.return_sequences {
-                vec![0, 1, 4, 2, 3]
-            } else {
-                vec![0, 3, 1, 2]
-            };
+        if self.channels_first && !self.returns_state {
+            let axes = channels_first(self.layer.return_sequences);
             tensor = operation::apply(Arc::new(PermuteKernel(axes)), vec![tensor])?;
         }
         Ok(Flow::unmasked(tensor))
     }
 }
 
-/// One batch. Inputs are `x` `[batch, steps, rows, columns, channels]`, kernel, recurrent kernel and, if there is one, bias.
+/// The axes that bring the channels before rows and columns, in sequences or single steps.
+pub(super) fn channels_first(sequences: bool) -> Vec<usize> {
+    if sequences {
+        vec![0, 1, 4, 2, 3]
+    } else {
+        vec![0, 3, 1, 2]
+    }
+}
+
+/// One batch. Inputs are `x` `[batch, steps, rows, columns, channels]`, kernel, recurrent kernel and, if there is one, bias; then state
+/// and carry to begin from, if they are given, `[batch, rows, columns, filters]` each.
 #[derive(Debug)]
 struct ConvLstmKernel {
     layer: conv_lstm::Layer,
@@ -85,15 +108,24 @@ struct ConvLstmKernel {
     initial: Option<Kept>,
     kept: Option<Arc<Mutex<Option<Kept>>>>,
     output: [usize; 3],
+    /// Whether the states to begin from are the last two inputs.
+    given: bool,
+    returns_state: bool,
 }
 
 impl ConvLstmKernel {
     fn call<'a>(&'a self, inputs: &[View<'a>]) -> (Call<'a>, Weights<'a>) {
+        let (inputs, given) = inputs.split_at(inputs.len() - if self.given { 2 } else { 0 });
+        let kept = self.initial.as_ref().map(|[h, c]| [&h[..], &c[..]]);
         let call = Call {
             batch: inputs[0].shape[0],
             steps: inputs[0].shape[1],
             x: inputs[0].values,
-            initial: self.initial.as_ref().map(|[h, c]| [&h[..], &c[..]]),
+            initial: if let [h, c] = given {
+                Some([h.values, c.values])
+            } else {
+                kept
+            },
             dropout: self.dropout.as_deref(),
             recurrent_dropout: self.recurrent_dropout.as_deref(),
         };
@@ -110,14 +142,21 @@ impl Kernel for ConvLstmKernel {
     fn forward(&self, inputs: &[View<'_>], save: bool) -> Result<Output> {
         let (call, weights) = self.call(inputs);
         let output = conv_lstm::forward(&self.layer, &weights, &call, save);
+        let saved = Mutex::new(output.saved);
+        let packed = self
+            .returns_state
+            .then(|| states::packed(call.batch, &[&output.y, &output.h, &output.c]));
         if let Some(kept) = &self.kept {
             *kept.lock().unwrap_or_else(PoisonError::into_inner) = Some([output.h, output.c]);
+        }
+        if let Some(packed) = packed {
+            return Ok(Output::saving(packed.values, packed.shape, saved));
         }
         let mut shape = with_batch(call.batch, &self.output);
         if self.layer.return_sequences {
             shape.insert(1, call.steps);
         }
-        Ok(Output::saving(output.y, shape, Mutex::new(output.saved)))
+        Ok(Output::saving(output.y, shape, saved))
     }
 
     fn backward(&self, inputs: &[View<'_>], saved: &Saved, dy: View<'_>, needs: &[bool]) -> Result<Gradients> {
@@ -125,18 +164,33 @@ impl Kernel for ConvLstmKernel {
         let saved = saved.lock().unwrap_or_else(PoisonError::into_inner).take();
         let saved = saved.ok_or_else(|| Error::Internal("a recurrent layer's backward ran twice".into()))?;
         let (call, weights) = self.call(inputs);
+        let weights_end = needs.len() - if self.given { 2 } else { 0 };
         let needed = Needs {
             input: needs[0],
-            weights: needs[1..].contains(&true),
+            weights: needs[1..weights_end].contains(&true),
+            initial: needs[weights_end..].contains(&true),
         };
-        let gradients = conv_lstm::backward(&self.layer, &weights, &call, saved, dy.values, needed);
+        let apart = self.returns_state.then(|| {
+            let state = self.layer.state_len();
+            let steps = if self.layer.return_sequences { call.steps } else { 1 };
+            states::unpacked(dy.values, [steps * state, state, state])
+        });
+        let above = OutputGradients {
+            y: apart.as_ref().map_or(dy.values, |[y, ..]| y),
+            last: apart.as_ref().map(|[_, h, c]| [&h[..], &c[..]]),
+        };
+        let gradients = conv_lstm::backward(&self.layer, &weights, &call, saved, &above, needed);
         let mut all = vec![
             gradients.input,
             gradients.kernel,
             gradients.recurrent_kernel,
             gradients.bias,
         ];
-        all.truncate(needs.len());
+        all.truncate(weights_end);
+        if self.given {
+            let [h, c] = gradients.initial.map_or([None, None], |initial| initial.map(Some));
+            all.extend([h, c]);
+        }
         Ok(all)
     }
 }

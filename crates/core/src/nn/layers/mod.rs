@@ -17,6 +17,7 @@ mod rectifier;
 mod recurrent;
 mod reshape;
 mod resize;
+mod states;
 
 use std::sync::Arc;
 

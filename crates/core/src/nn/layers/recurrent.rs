@@ -1,5 +1,6 @@
 //! Recurrent layers, alone and together with the embedding before them.
 
+use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use burn::backend::DispatchTensor;
@@ -7,6 +8,7 @@ use burn::backend::DispatchTensor;
 use super::cudnn::{self, Packing};
 use super::dropout;
 use super::embedding::Embedding;
+use super::states;
 use crate::keras::activation::Activation;
 use crate::keras::layers::LayerKind;
 use crate::nn::kernels::recurrent::{self, Call, Cell, Input, Needs, OutputGradients, States, Weights};
@@ -40,6 +42,8 @@ pub(super) struct Recurrent {
     embedding: Option<Embedding>,
     /// For a stateful layer, the states that the last batch ended with.
     kept: Option<Arc<Mutex<Option<Kept>>>>,
+    /// Whether its result has the last states behind each row's output.
+    returns_state: bool,
 }
 
 /// The recurrent layer that `kind` describes for inputs of `features`; none if it is not recurrent.
@@ -119,6 +123,7 @@ impl Recurrent {
             share_prefix,
             embedding: None,
             kept: stateful.then(Arc::default),
+            returns_state: kind.states().is_some_and(|states| states.returned),
         })
     }
 
@@ -152,9 +157,12 @@ impl Layer for Recurrent {
             Some(embedding) => embedding.mask(&inputs[0])?,
             None => inputs[0].mask.clone(),
         };
+        let given = &inputs[1..];
+        // States that another layer hands over go before those of the last batch.
         let initial = self
             .kept
             .as_ref()
+            .filter(|_| given.is_empty())
             .and_then(|kept| kept.lock().unwrap_or_else(PoisonError::into_inner).clone());
         let kernel = RecurrentKernel {
             layer: self.layer,
@@ -166,8 +174,15 @@ impl Layer for Recurrent {
             initial: initial.filter(|kept| kept.h.len() == batch * self.layer.units),
             share_prefix: self.share_prefix && !pass.tracks_input,
             kept: self.kept.clone(),
+            given: given.len(),
+            returns_state: self.returns_state,
         };
-        let tensors = std::iter::once(&inputs[0].tensor).chain(weights).cloned().collect();
+        let given = given.iter().map(|flow| &flow.tensor);
+        let tensors = std::iter::once(&inputs[0].tensor)
+            .chain(weights)
+            .chain(given)
+            .cloned()
+            .collect();
         Ok(Flow {
             tensor: operation::apply(Arc::new(kernel), tensors)?,
             mask: mask.filter(|_| self.layer.return_sequences),
@@ -185,7 +200,8 @@ impl Layer for Recurrent {
 }
 
 /// One batch of a recurrent layer. Inputs are `x` `[batch, steps, features]`, or ids `[batch, steps]` and embeddings
-/// `[input_dim, features]`; then kernel, recurrent kernel and, if there is one, bias.
+/// `[input_dim, features]`; then kernel, recurrent kernel and, if there is one, bias; then the states to begin from, if they are given,
+/// `[batch, units]` each.
 #[derive(Debug)]
 struct RecurrentKernel {
     layer: recurrent::Layer,
@@ -197,13 +213,21 @@ struct RecurrentKernel {
     initial: Option<Kept>,
     share_prefix: bool,
     kept: Option<Arc<Mutex<Option<Kept>>>>,
+    /// How many states to begin from are among the inputs.
+    given: usize,
+    returns_state: bool,
 }
 
 impl RecurrentKernel {
+    /// Where the weights lie among the inputs.
+    fn weights(&self, inputs: usize) -> Range<usize> {
+        (if self.looks_up { 2 } else { 1 })..inputs - self.given
+    }
+
     /// The weights as a plain layer has them, where they are kept otherwise.
     fn unpacked(&self, inputs: &[View<'_>]) -> Option<[Vec<f32>; 3]> {
         let packing = self.packing?;
-        let [kernel, recurrent_kernel, bias] = &inputs[if self.looks_up { 2 } else { 1 }..] else {
+        let [kernel, recurrent_kernel, bias] = &inputs[self.weights(inputs.len())] else {
             return None;
         };
         let units = self.layer.units;
@@ -216,25 +240,31 @@ impl RecurrentKernel {
 
     fn call<'a>(&'a self, inputs: &[View<'a>], unpacked: Option<&'a [Vec<f32>; 3]>) -> (Call<'a>, Weights<'a>) {
         let x = inputs[0];
-        let (input, weights) = if self.looks_up {
-            (
-                Input::Ids {
-                    ids: x.values,
-                    table: inputs[1].values,
-                },
-                &inputs[2..],
-            )
+        let (weights, given) = (self.weights(inputs.len()), &inputs[inputs.len() - self.given..]);
+        let weights = &inputs[weights];
+        let input = if self.looks_up {
+            Input::Ids {
+                ids: x.values,
+                table: inputs[1].values,
+            }
         } else {
-            (Input::Values(x.values), &inputs[1..])
+            Input::Values(x.values)
+        };
+        let given = given.first().map(|h| States {
+            h: h.values,
+            c: given.get(1).map(|c| c.values),
+        });
+        let kept = || {
+            self.initial.as_ref().map(|kept| States {
+                h: &kept.h,
+                c: kept.c.as_deref(),
+            })
         };
         let call = Call {
             batch: x.shape[0],
             steps: x.shape[1],
             input,
-            initial: self.initial.as_ref().map(|kept| States {
-                h: &kept.h,
-                c: kept.c.as_deref(),
-            }),
+            initial: given.or_else(kept),
             mask: self.mask.as_ref().map(|mask| &mask.keep[..]),
             dropout: self.dropout.as_deref(),
             recurrent_dropout: self.recurrent_dropout.as_deref(),
@@ -261,11 +291,19 @@ impl Kernel for RecurrentKernel {
         let unpacked = self.unpacked(inputs);
         let (call, weights) = self.call(inputs, unpacked.as_ref());
         let output = recurrent::forward(&self.layer, &weights, &call, save)?;
+        let saved = Mutex::new(output.saved);
+        let packed = self.returns_state.then(|| {
+            let parts = [Some(&*output.y), Some(&*output.h), output.c.as_deref()];
+            states::packed(call.batch, &parts.into_iter().flatten().collect::<Vec<_>>())
+        });
         if let Some(kept) = &self.kept {
             *kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(Kept {
                 h: output.h,
                 c: output.c,
             });
+        }
+        if let Some(packed) = packed {
+            return Ok(Output::saving(packed.values, packed.shape, saved));
         }
         let units = self.layer.units;
         let shape = if self.layer.return_sequences {
@@ -273,7 +311,7 @@ impl Kernel for RecurrentKernel {
         } else {
             vec![call.batch, units]
         };
-        Ok(Output::saving(output.y, shape, Mutex::new(output.saved)))
+        Ok(Output::saving(output.y, shape, saved))
     }
 
     fn backward(&self, inputs: &[View<'_>], saved: &Saved, dy: View<'_>, needs: &[bool]) -> Result<Gradients> {
@@ -282,18 +320,30 @@ impl Kernel for RecurrentKernel {
         let saved = saved.ok_or_else(|| Error::Internal("a recurrent layer's backward ran twice".into()))?;
         let unpacked = self.unpacked(inputs);
         let (call, weights) = self.call(inputs, unpacked.as_ref());
-        let (input, first_weight) = if self.looks_up { (1, 2) } else { (0, 1) };
+        let of_weights = self.weights(needs.len());
         let needed = Needs {
-            input: needs[input],
-            weights: needs[first_weight..].contains(&true),
-            initial: false,
+            input: needs[of_weights.start - 1],
+            weights: needs[of_weights.clone()].contains(&true),
+            initial: needs[of_weights.end..].contains(&true),
         };
-        let dy = OutputGradients {
-            y: dy.values,
-            h: None,
-            c: None,
+        let apart = self.returns_state.then(|| {
+            let (units, carry) = (self.layer.units, self.layer.cell.has_carry());
+            let steps = if self.layer.return_sequences { call.steps } else { 1 };
+            states::unpacked(dy.values, [steps * units, units, if carry { units } else { 0 }])
+        });
+        let above = match &apart {
+            Some([y, h, c]) => OutputGradients {
+                y,
+                h: Some(h),
+                c: self.layer.cell.has_carry().then_some(c),
+            },
+            None => OutputGradients {
+                y: dy.values,
+                h: None,
+                c: None,
+            },
         };
-        let mut gradients = recurrent::backward(&self.layer, &weights, &call, saved, &dy, needed)?;
+        let mut gradients = recurrent::backward(&self.layer, &weights, &call, saved, &above, needed)?;
         if let Some(packing) = self.packing {
             let units = self.layer.units;
             gradients.kernel = gradients
@@ -311,7 +361,8 @@ impl Kernel for RecurrentKernel {
             gradients.recurrent_kernel,
             gradients.bias,
         ]);
-        all.truncate(needs.len());
+        all.truncate(of_weights.end);
+        all.extend([gradients.h, gradients.c].into_iter().take(self.given));
         Ok(all)
     }
 }

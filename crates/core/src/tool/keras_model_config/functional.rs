@@ -6,7 +6,7 @@ use super::{LayerEntry, layer};
 use crate::galaxy::text::unescape;
 use crate::keras::layers::{AutoNames, Layer, LayerError, LayerKind, LayerSpec, catalogue};
 use crate::keras::literal::{Literal, quoted};
-use crate::keras::model::{Model, ModelError};
+use crate::keras::model::{LayerOutput, Model, ModelError};
 use crate::{Error, Result};
 
 /// The model of the form's layers; `input_layers` and `output_layers` are the form's lists of layer numbers. An empty list stands for
@@ -38,7 +38,56 @@ pub(super) fn model(entries: &[LayerEntry], input_layers: &Value, output_layers:
         let taken = |index: &usize| layers.iter().any(|(_, before)| before.contains(index));
         outputs = (0..layers.len()).filter(|index| !taken(index)).collect();
     }
+    if let Some(&several) = outputs.iter().find(|&&index| layers[index].0.kind.outputs() > 1) {
+        return Err(complaint(
+            several,
+            &layers[several].0,
+            "return_state=True gives it several outputs, and an output of the model is one of them; remove it".into(),
+        ));
+    }
+    let outputs: Vec<LayerOutput> = outputs.into_iter().map(LayerOutput::first).collect();
+    let taken = (0..layers.len())
+        .map(|index| taken(index, &layers))
+        .collect::<Result<Vec<_>>>()?;
+    let layers = layers.into_iter().map(|(layer, _)| layer).zip(taken).collect();
     Ok(Model::functional("model_1", layers, &inputs, &outputs)?)
+}
+
+/// The outputs that the layer at `index` takes of the layers before it. Of one that returns its states a recurrent layer takes all:
+/// as in Keras, it begins from them.
+fn taken(index: usize, layers: &[(Layer, Vec<usize>)]) -> Result<Vec<LayerOutput>> {
+    let (layer, before) = &layers[index];
+    let Some(&several) = before.iter().find(|&&before| layers[before].0.kind.outputs() > 1) else {
+        return Ok(before.iter().copied().map(LayerOutput::first).collect());
+    };
+    if layer.kind.states().is_none() || before.len() > 1 {
+        let other = &layers[several].0;
+        return Err(complaint(
+            index,
+            layer,
+            format!(
+                "it takes the output of layer {}, {} {}, which has several because of return_state=True: only a recurrent layer can \
+                 take them, and begins from the states among them; remove return_state=True from layer {}",
+                several + 1,
+                other.kind.class_name(),
+                quoted(&other.name),
+                several + 1,
+            ),
+        ));
+    }
+    let outputs = 0..layers[several].0.kind.outputs();
+    Ok(outputs.map(|output| LayerOutput { layer: several, output }).collect())
+}
+
+/// What is wrong with the layer at `index`.
+fn complaint(index: usize, layer: &Layer, problem: String) -> Error {
+    ModelError::layer(
+        index,
+        layer.kind.class_name(),
+        Some(&layer.name),
+        LayerError::Conflict(problem),
+    )
+    .into()
 }
 
 /// The layers, by index, whose outputs the layer at `index` takes.
@@ -50,9 +99,7 @@ fn connections(
     merging: Option<&Value>,
 ) -> Result<Vec<usize>> {
     let class_name = layer.kind.class_name();
-    let complaint = |problem: String| -> Error {
-        ModelError::layer(index, class_name, Some(&layer.name), LayerError::Conflict(problem)).into()
-    };
+    let complaint = |problem: String| complaint(index, layer, problem);
     if matches!(layer.kind, LayerKind::InputLayer(_)) {
         return Ok(Vec::new());
     }

@@ -12,6 +12,17 @@ pub struct Needs {
     pub input: bool,
     /// Of kernels and bias.
     pub weights: bool,
+    /// Of state and carry before the first step.
+    pub initial: bool,
+}
+
+/// Gradients that come from above.
+#[derive(Clone, Copy, Debug)]
+pub struct OutputGradients<'a> {
+    /// Of the output, in its shape.
+    pub y: &'a [f32],
+    /// Of state and carry after the last step, `[batch, windows.., filters]` each; zeros when absent.
+    pub last: Option<[&'a [f32]; 2]>,
 }
 
 /// Gradients, each in the shape of what it belongs to.
@@ -25,9 +36,11 @@ pub struct Gradients {
     pub recurrent_kernel: Option<Vec<f32>>,
     /// `[4 filters]`; also made when the layer has none.
     pub bias: Option<Vec<f32>>,
+    /// Of state and carry before the first step, `[batch, windows.., filters]` each.
+    pub initial: Option<[Vec<f32>; 2]>,
 }
 
-/// The gradients of what the forward computed, from that of its output, `dy`; weights and call must be the same.
+/// The gradients of what the forward computed, from those of what it gave back; weights and call must be the same.
 ///
 /// # Panics
 /// When a slice does not fit.
@@ -37,7 +50,7 @@ pub fn backward(
     weights: &Weights<'_>,
     call: &Call<'_>,
     saved: Saved,
-    dy: &[f32],
+    above: &OutputGradients<'_>,
     needs: Needs,
 ) -> Gradients {
     call.check(layer, weights);
@@ -47,10 +60,14 @@ pub fn backward(
     let of_state = Product::new(layer.state, weights.recurrent_kernel, call.recurrent_dropout);
     let Saved { x, mut gates, h, c } = saved;
     // What comes back along state and carry.
-    let (mut dh, mut dc) = (vec![0.0; state], vec![0.0; state]);
+    let [mut dh, mut dc] = above.last.map_or_else(
+        || [vec![0.0; state], vec![0.0; state]],
+        |last| last.map(<[f32]>::to_vec),
+    );
+    let dy = above.y;
     if !layer.return_sequences {
         assert_eq!(dy.len(), state, "gradients of the last output");
-        dh.copy_from_slice(dy);
+        dh.iter_mut().zip(dy).for_each(|(sum, dy): (&mut f32, _)| *sum += dy);
     }
     for position in (0..steps).rev() {
         if layer.return_sequences {
@@ -62,11 +79,14 @@ pub fn backward(
         let z = &mut gates[position * GATES * state..][..GATES * state];
         let carries = [position, position + 1].map(|at| &c[at * state..][..state]);
         step(layer, z, &dh, &mut dc, carries, filters);
-        if position > 0 {
+        if position > 0 || needs.initial {
             dh = of_state.backward_input(z);
         }
     }
-    let mut gradients = Gradients::default();
+    let mut gradients = Gradients {
+        initial: needs.initial.then_some([dh, dc]),
+        ..Gradients::default()
+    };
     if needs.weights {
         gradients.kernel = Some(of_input.backward_kernel(&x, &gates));
         gradients.recurrent_kernel = Some(of_state.backward_kernel(&h[..steps * state], &gates));

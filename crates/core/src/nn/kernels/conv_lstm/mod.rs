@@ -17,7 +17,7 @@ mod product;
 #[cfg(test)]
 mod tests;
 
-pub use backward::{Gradients, Needs, backward};
+pub use backward::{Gradients, Needs, OutputGradients, backward};
 pub use forward::{Output, Saved, forward};
 
 use super::conv::ConvGeometry;

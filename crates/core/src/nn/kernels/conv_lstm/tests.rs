@@ -35,10 +35,10 @@ fn activated(activation: Activation, x: f64) -> f64 {
     }
 }
 
-/// The layer as its definition says it, row by row in f64.
+/// The layer as its definition says it, row by row in f64: its output, then state and carry after the last step.
 fn naive(layer: &Layer, weights: &Weights<'_>, call: &Call<'_>) -> Vec<f64> {
     let (row_len, state, filters) = (layer.input_len(), layer.state_len(), layer.filters());
-    let mut all = Vec::new();
+    let (mut all, mut last) = (Vec::new(), [Vec::new(), Vec::new()]);
     for row in 0..call.batch {
         let first = |index: usize| {
             call.initial
@@ -91,8 +91,10 @@ fn naive(layer: &Layer, weights: &Weights<'_>, call: &Call<'_>) -> Vec<f64> {
         if !layer.return_sequences {
             all.extend_from_slice(&h);
         }
+        last[0].extend(h);
+        last[1].extend(c);
     }
-    all
+    all.into_iter().chain(last.into_iter().flatten()).collect()
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -131,14 +133,30 @@ fn agrees_with_plain_loops(layer: &Layer, batch: usize, steps: usize, options: O
         bias: options.bias.then_some(&bias[..]),
     };
     let output = forward(layer, &weights, &call, true);
-    assert_close(&output.y, &naive(layer, &weights, &call), 1e-5);
+    let all = [&output.y[..], &output.h, &output.c].concat();
+    assert_close(&all, &naive(layer, &weights, &call), 1e-5);
     assert_eq!(forward(layer, &weights, &call, false).y, output.y);
-    let dy = values(output.y.len(), 10);
+    let dy = values(all.len(), 10);
+    let (of_y, of_last) = dy.split_at(output.y.len());
+    let (of_h, of_c) = of_last.split_at(batch * state);
+    let above = OutputGradients {
+        y: of_y,
+        last: Some([of_h, of_c]),
+    };
     let needs = Needs {
         input: true,
         weights: true,
+        initial: options.started,
     };
-    let gradients = backward(layer, &weights, &call, output.saved.unwrap(), &dy, needs);
+    let gradients = backward(layer, &weights, &call, output.saved.unwrap(), &above, needs);
+    if let Some([dh, dc]) = gradients.initial {
+        let from = |h: &[f32], c: &[f32]| {
+            let initial = Some([h, c]);
+            naive(layer, &weights, &Call { initial, ..call })
+        };
+        assert_slopes(&dh, &h, &dy, |h| from(h, &c));
+        assert_slopes(&dc, &c, &dy, |c| from(&h, c));
+    }
     assert_slopes(&gradients.input.unwrap(), &x, &dy, |x| {
         naive(layer, &weights, &Call { x, ..call })
     });
@@ -242,8 +260,10 @@ fn the_bytes_are_the_same_on_any_number_of_threads() {
         let needs = Needs {
             input: true,
             weights: true,
+            initial: false,
         };
-        let gradients = backward(&layer, &weights, &call, output.saved.unwrap(), &dy, needs);
+        let above = OutputGradients { y: &dy, last: None };
+        let gradients = backward(&layer, &weights, &call, output.saved.unwrap(), &above, needs);
         [
             output.y,
             gradients.input.unwrap(),

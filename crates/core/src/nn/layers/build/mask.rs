@@ -9,7 +9,10 @@ pub(super) fn masked(places: &[Place<'_>]) -> Vec<bool> {
     for place in places {
         masked.push(match place.layer.kind.mask_rule() {
             MaskRule::Makes => true,
-            MaskRule::Keeps => place.sources.iter().any(|&source| masked[source]),
+            MaskRule::Keeps => place
+                .sources
+                .iter()
+                .any(|source| source.output == 0 && masked[source.layer]),
             MaskRule::Uses | MaskRule::Refuses => false,
         });
     }

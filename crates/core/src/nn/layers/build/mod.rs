@@ -18,7 +18,7 @@ use crate::keras::activation::Activation;
 use crate::keras::field::DataFormat;
 use crate::keras::initializer::Initializer;
 use crate::keras::layers::{Layer as Description, LayerKind};
-use crate::keras::model::Model;
+use crate::keras::model::{LayerOutput, Model};
 use crate::keras::shape::{Shape, WeightSpec};
 use crate::nn::layer::Layer;
 use crate::nn::network::{Source, Stage};
@@ -56,14 +56,15 @@ pub(in crate::nn) struct Start {
 struct Place<'a> {
     number: usize,
     layer: &'a Description,
-    /// The layers whose outputs it takes, by their places; none takes the network's input.
-    sources: &'a [usize],
+    /// The outputs that it takes, of layers by their places; none takes the network's input.
+    sources: &'a [LayerOutput],
     /// The layers that take its output.
     consumers: Vec<usize>,
     weights: Range<usize>,
-    /// Shapes of one row of its inputs and of its output.
+    /// Shapes of one row of its inputs, of its output, and of the states behind it.
     inputs: Vec<Vec<usize>>,
     output: Vec<usize>,
+    states: Vec<Vec<usize>>,
     /// Whether its inputs are the network's input, or no more than that in another shape.
     reads_input: bool,
 }
@@ -83,6 +84,11 @@ impl Place<'_> {
         self.inputs.first().map_or(&[], Vec::as_slice)
     }
 
+    /// The shapes of one row of all that it puts out.
+    fn outputs(&self) -> impl Iterator<Item = &Vec<usize>> {
+        std::iter::once(&self.output).chain(&self.states)
+    }
+
     /// What is said of a layer that does not fit its input.
     fn refused(&self, error: &impl std::fmt::Display) -> Error {
         Error::Input(format!("layer {}: {error}", self.title()))
@@ -96,9 +102,10 @@ impl Place<'_> {
 pub(in crate::nn) fn build(model: &Model, input_shape: &[usize]) -> Result<Built> {
     let input: Shape = input_shape.iter().copied().map(Some).collect();
     let shapes = model.shapes(Some(&input))?;
-    let [last] = model.outputs[..] else {
+    let [end] = model.outputs[..] else {
         return Err(Error::Internal("the model has not one output".into()));
     };
+    let last = end.layer;
     let mut weights = Vec::new();
     let mut places: Vec<Place<'_>> = Vec::with_capacity(shapes.len());
     for (index, (node, shapes)) in model.nodes.iter().zip(&shapes).enumerate() {
@@ -111,29 +118,26 @@ pub(in crate::nn) fn build(model: &Model, input_shape: &[usize]) -> Result<Built
             sources: &node.inputs,
             consumers: Vec::new(),
             weights: first..weights.len(),
-            inputs: shapes
-                .inputs
-                .iter()
-                .map(|shape| known(shape, name))
-                .collect::<Result<_>>()?,
+            inputs: all_known(&shapes.inputs, name)?,
             output: known(&shapes.output, name)?,
-            reads_input: node.inputs.iter().all(|&source| keeps_ids(&places[source])),
+            states: all_known(&shapes.states, name)?,
+            reads_input: node.inputs.iter().all(|source| keeps_ids(&places[source.layer])),
         });
-        for &source in &node.inputs {
-            places[source].consumers.push(index);
+        for source in &node.inputs {
+            places[source.layer].consumers.push(index);
         }
     }
     let closing = closing(&places[last].layer.kind).filter(|_| places[last].consumers.is_empty());
     let masked = mask::masked(&places);
     let mut stages: Vec<Stage> = Vec::with_capacity(places.len());
-    // Where the output of each layer comes from; of one that was taken together with the next, nothing does.
-    let mut outputs: Vec<Option<Source>> = vec![None; places.len()];
+    // Where the outputs of each layer come from; of one that was taken together with the next, nothing does.
+    let mut outputs: Vec<Vec<Source>> = vec![Vec::new(); places.len()];
     for (index, place) in places.iter().enumerate() {
-        if outputs[index].is_some() {
+        if !outputs[index].is_empty() {
             continue;
         }
         if let LayerKind::InputLayer(_) = place.layer.kind {
-            outputs[index] = Some(Source::Input);
+            outputs[index] = vec![Source::Input];
             continue;
         }
         let together = fuse::partner(&places, index, last)
@@ -142,15 +146,15 @@ pub(in crate::nn) fn build(model: &Model, input_shape: &[usize]) -> Result<Built
             Some(found) => found,
             None => (stage(place, closing.is_some() && index == last)?, index),
         };
-        let source = |&source: &usize| {
-            outputs[source].ok_or_else(|| Error::Internal(format!("layer {} comes before its input", place.title())))
+        let source = |&LayerOutput { layer, output }: &LayerOutput| {
+            let source = outputs[layer].get(output).copied();
+            source.ok_or_else(|| Error::Internal(format!("layer {} comes before its input", place.title())))
         };
         let inputs = if place.sources.is_empty() {
             vec![Source::Input]
         } else {
             place.sources.iter().map(source).collect::<Result<_>>()?
         };
-        outputs[end] = Some(Source::Stage(stages.len()));
         let mut weights: Vec<usize> = place.weights.clone().collect();
         if end != index {
             weights.extend(places[end].weights.clone());
@@ -161,22 +165,48 @@ pub(in crate::nn) fn build(model: &Model, input_shape: &[usize]) -> Result<Built
             inputs,
             weights,
             activity: elementwise::activity(&places[end].layer.kind),
-            output: places[end].output.clone(),
+            output: result(&places[end]),
         });
+        let made = Source::Stage(stages.len() - 1);
+        let parts = recurrent::parts(&places[end]);
+        outputs[end] = if parts.is_empty() { vec![made] } else { Vec::new() };
+        for (part, shape) in parts.into_iter().zip(places[end].outputs()) {
+            outputs[end].push(Source::Stage(stages.len()));
+            stages.push(Stage {
+                title: places[end].title(),
+                layer: Box::new(part),
+                inputs: vec![made],
+                weights: Vec::new(),
+                activity: None,
+                output: shape.clone(),
+            });
+        }
     }
+    let output_shape = places[last].outputs().nth(end.output).cloned().unwrap_or_default();
     Ok(Built {
         stages,
-        output: outputs[last].ok_or_else(|| Error::Internal("the model's output is no layer's".into()))?,
+        output: *outputs[last]
+            .get(end.output)
+            .ok_or_else(|| Error::Internal("the model's output is no layer's".into()))?,
         weights,
         layers: places
             .iter()
             .map(|place| (place.layer.name.clone(), place.weights.clone()))
             .collect(),
-        output_shape: places[last].output.clone(),
+        output_shape,
         closing,
-        masked_output: masked[last] && places[last].output.len() > 1,
+        masked_output: masked[last] && end.output == 0 && places[last].output.len() > 1,
         ids: ids(&places)?,
     })
+}
+
+/// The shape of one row of a stage's result: the layer's output, with its states behind it if it returns them.
+fn result(place: &Place<'_>) -> Vec<usize> {
+    if place.states.is_empty() {
+        place.output.clone()
+    } else {
+        vec![place.outputs().map(|part| part.iter().product::<usize>()).sum()]
+    }
 }
 
 /// Whether what a layer puts out is still the network's input, at most in another shape or order: whole numbers stay whole numbers.
@@ -214,6 +244,10 @@ fn ids(places: &[Place<'_>]) -> Result<Option<(usize, String)>> {
         }
     }
     Ok(smallest)
+}
+
+fn all_known(shapes: &[Shape], name: &str) -> Result<Vec<Vec<usize>>> {
+    shapes.iter().map(|shape| known(shape, name)).collect()
 }
 
 fn known(shape: &Shape, name: &str) -> Result<Vec<usize>> {

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use super::super::conv_lstm::ConvLstm;
+use super::super::conv_lstm::{ConvLstm, channels_first};
 use super::super::recurrent::{self, Recurrent};
+use super::super::states::Part;
 use super::Place;
 use super::sizes::{channels_last, padding, split};
 use crate::keras::field::DataFormat;
@@ -25,6 +26,35 @@ pub(super) fn stage(place: &Place<'_>) -> Result<Option<Box<dyn Layer>>> {
     let recurrent = Recurrent::of(layer, kind, place.number, place.reads_input);
     let recurrent = recurrent.ok_or_else(|| Error::Internal(format!("layer {} is not recurrent", place.title())))?;
     Ok(Some(Box::new(recurrent)))
+}
+
+/// The outputs of a layer that returns its states, as they lie in its stage's rows; none for every other layer.
+pub(super) fn parts(place: &Place<'_>) -> Vec<Part> {
+    let Some(states) = place.layer.kind.states().filter(|states| states.returned) else {
+        return Vec::new();
+    };
+    let format = match &place.layer.kind {
+        LayerKind::ConvLSTM2D(layer) => layer.data_format,
+        _ => DataFormat::ChannelsLast,
+    };
+    let mut begin = 0;
+    std::iter::once(&place.output)
+        .chain(&place.states)
+        .enumerate()
+        .map(|(index, output)| {
+            let range = begin..begin + output.iter().product::<usize>();
+            begin = range.end;
+            let sequences = index == 0 && states.sequences;
+            let (steps, step) = output.split_at(usize::from(sequences));
+            let first = format == DataFormat::ChannelsFirst;
+            Part {
+                range,
+                shape: [steps, &channels_last(step, format)].concat(),
+                axes: first.then(|| channels_first(sequences)),
+                keeps_mask: sequences,
+            }
+        })
+        .collect()
 }
 
 fn conv_lstm(place: &Place<'_>, layer: &ConvLSTM2D) -> Result<Box<dyn Layer>> {
@@ -51,5 +81,6 @@ fn conv_lstm(place: &Place<'_>, layer: &ConvLSTM2D) -> Result<Box<dyn Layer>> {
         channels_first: layer.data_format == DataFormat::ChannelsFirst,
         output: [output[0], output[1], output[2]],
         kept: layer.stateful.then(Arc::default),
+        returns_state: layer.return_state,
     }))
 }
