@@ -18,6 +18,37 @@ pub fn with_scratch<R>(len: usize, work: impl FnOnce(&mut [f32]) -> R) -> R {
     result
 }
 
+/// Lends `work` a thread's own empty list, with the room that it has grown to: what is listed row by row costs no visit to the allocator,
+/// where threads wait for each other.
+pub fn with_list<T: Listed, R>(work: impl FnOnce(&mut Vec<T>) -> R) -> R {
+    // Taken out while lent, as above.
+    let mut list = T::kept(|lists| lists.borrow_mut().pop()).unwrap_or_default();
+    list.clear();
+    let result = work(&mut list);
+    T::kept(|lists| lists.borrow_mut().push(list));
+    result
+}
+
+/// What [`with_list`] lends lists of.
+pub trait Listed: Sized {
+    /// Calls `work` with the thread's lists that are not lent.
+    fn kept<R>(work: impl FnOnce(&RefCell<Vec<Vec<Self>>>) -> R) -> R;
+}
+
+macro_rules! listed {
+    ($($of:ty),+) => {$(
+        impl Listed for $of {
+            fn kept<R>(work: impl FnOnce(&RefCell<Vec<Vec<Self>>>) -> R) -> R {
+                thread_local! {
+                    static LISTS: RefCell<Vec<Vec<$of>>> = const { RefCell::new(Vec::new()) };
+                }
+                LISTS.with(work)
+            }
+        }
+    )+};
+}
+listed!(bool, usize);
+
 /// Values that begin at a cache line: a vector of 64 bytes that straddles two lines takes twice the time to load.
 #[derive(Default)]
 pub struct Aligned {
@@ -63,6 +94,20 @@ mod tests {
         for len in [0, 1, 16, 1000] {
             let values = Aligned::zeroed(len);
             assert_eq!((values.len(), values.as_ptr().align_offset(64)), (len, 0));
+        }
+    }
+
+    #[test]
+    fn lists_are_lent_empty_and_apart() {
+        for _ in 0..2 {
+            with_list(|outer: &mut Vec<usize>| {
+                outer.push(1);
+                with_list(|inner: &mut Vec<usize>| {
+                    assert!(inner.is_empty());
+                    inner.push(2);
+                });
+                assert_eq!(*outer, [1]);
+            });
         }
     }
 

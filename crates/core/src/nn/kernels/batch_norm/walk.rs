@@ -148,19 +148,25 @@ pub(super) fn sums(
             || {
                 let [first, second] = &mut sums;
                 let mut line = [0.0; PIECE];
-                walk.for_each_piece(axes, start, len, |from, len, channel| {
-                    let centre = centre.along(channel, len, &mut line);
-                    let (a, b) = (&a[from..][..len], &b[from..][..len]);
-                    if let Some(channel) = channel {
-                        let mut along = [[0.0; PIECE]; 2];
-                        let [one, other] = &mut along;
-                        add_each(&mut one[..len], &mut other[..len], a, b, centre, &f);
-                        first[channel] += one.iter().sum::<f64>();
-                        second[channel] += other.iter().sum::<f64>();
-                    } else {
-                        add_each(&mut first[..len], &mut second[..len], a, b, centre, &f);
-                    }
-                });
+                walk.for_each_piece(
+                    axes,
+                    start,
+                    len,
+                    #[inline(always)]
+                    |from, len, channel| {
+                        let centre = centre.along(channel, len, &mut line);
+                        let (a, b) = (&a[from..][..len], &b[from..][..len]);
+                        if let Some(channel) = channel {
+                            let mut along = [[0.0; PIECE]; 2];
+                            let [one, other] = &mut along;
+                            add_each(&mut one[..len], &mut other[..len], a, b, centre, &f);
+                            first[channel] += one.iter().sum::<f64>();
+                            second[channel] += other.iter().sum::<f64>();
+                        } else {
+                            add_each(&mut first[..len], &mut second[..len], a, b, centre, &f);
+                        }
+                    },
+                );
             },
         );
         sums
@@ -215,19 +221,25 @@ pub(super) fn map(
             || {
                 let mut lines = [[0.0; PIECE]; 4];
                 let [p, q, r, t] = &numbers;
-                walk.for_each_piece(axes, start, y.len(), |from, len, channel| {
-                    let [lp, lq, lr, lt] = &mut lines;
-                    let numbers = (p.along(channel, len, lp), q.along(channel, len, lq));
-                    let more = (r.along(channel, len, lr), t.along(channel, len, lt));
-                    let values = y[from..][..len]
-                        .iter_mut()
-                        .zip(&a[from..][..len])
-                        .zip(&b[from..][..len]);
-                    let numbers = numbers.0.iter().zip(numbers.1).zip(more.0).zip(more.1);
-                    for (((y, a), b), (((p, q), r), t)) in values.zip(numbers) {
-                        *y = f(*a, *b, [*p, *q, *r, *t]);
-                    }
-                });
+                walk.for_each_piece(
+                    axes,
+                    start,
+                    y.len(),
+                    #[inline(always)]
+                    |from, len, channel| {
+                        let [lp, lq, lr, lt] = &mut lines;
+                        let numbers = (p.along(channel, len, lp), q.along(channel, len, lq));
+                        let more = (r.along(channel, len, lr), t.along(channel, len, lt));
+                        let values = y[from..][..len]
+                            .iter_mut()
+                            .zip(&a[from..][..len])
+                            .zip(&b[from..][..len]);
+                        let numbers = numbers.0.iter().zip(numbers.1).zip(more.0).zip(more.1);
+                        for (((y, a), b), (((p, q), r), t)) in values.zip(numbers) {
+                            *y = f(*a, *b, [*p, *q, *r, *t]);
+                        }
+                    },
+                );
             },
         );
     })

@@ -11,7 +11,7 @@ use super::field::Field;
 use super::tile::{Block, blocks, product, store};
 use crate::nn::kernels::max_pool::winner_behind_relu;
 use crate::nn::kernels::simd::{Isa, Simd, Work, run};
-use crate::nn::threads::{Aligned, with_scratch};
+use crate::nn::threads::{Aligned, with_list, with_scratch};
 
 /// Windows that are worth a loop over blocks of filters; smaller rows of a batch are taken together.
 const WINDOWS_AT_ONCE: usize = 48;
@@ -81,27 +81,22 @@ impl Prepared {
     pub fn with_fields(&self, x: &[f32], rows: usize, work: impl FnOnce(Laid)) {
         let field = &self.field;
         let with_offsets = |fields: &[f32]| {
-            let live = if self.skips_zeros {
-                field.live(self.isa, fields)
-            } else {
-                Vec::new()
-            };
-            if rows == 1 {
-                return work(Laid {
-                    fields,
-                    offsets: &field.offsets,
-                    live: &live,
+            let with_live = |live: &[bool]| {
+                if rows == 1 {
+                    let offsets = &field.offsets;
+                    return work(Laid { fields, offsets, live });
+                }
+                with_list(|offsets| {
+                    let starts = (0..rows).map(|row| row * field.len());
+                    offsets.extend(starts.flat_map(|start| field.offsets.iter().map(move |at| start + at)));
+                    work(Laid { fields, offsets, live });
                 });
+            };
+            if self.skips_zeros {
+                field.with_live(self.isa, fields, with_live);
+            } else {
+                with_live(&[]);
             }
-            let starts = (0..rows).map(|row| row * field.len());
-            let offsets: Vec<usize> = starts
-                .flat_map(|start| field.offsets.iter().map(move |at| start + at))
-                .collect();
-            work(Laid {
-                fields,
-                offsets: &offsets,
-                live: &live,
-            });
         };
         if field.is_input() {
             return with_offsets(x);

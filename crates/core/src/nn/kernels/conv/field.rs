@@ -7,6 +7,7 @@
 use super::ConvGeometry;
 use crate::nn::kernels::simd::{Isa, Simd, Work, run};
 use crate::nn::kernels::window::Window;
+use crate::nn::threads::with_list;
 
 /// Neighbouring values of a patch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,11 +108,27 @@ impl Field {
             .collect()
     }
 
-    /// For each value of some fields, whether the patch that begins there holds anything but zeros.
+    /// Calls `work` with, for each value of some fields, whether the patch that begins there holds anything but zeros.
     ///
     /// Pictures have empty surroundings: with nothing under a window, neither its product nor its kernel gradient need be computed.
-    pub fn live(&self, isa: Isa, fields: &[f32]) -> Vec<bool> {
-        run(isa, Live { field: self, fields })
+    pub fn with_live<R>(&self, isa: Isa, fields: &[f32], work: impl FnOnce(&[bool]) -> R) -> R {
+        with_list(|live| {
+            live.resize(fields.len(), false);
+            with_list(|filled| {
+                filled.resize(fields.len(), false);
+                let field = self;
+                run(
+                    isa,
+                    FindLive {
+                        field,
+                        fields,
+                        filled,
+                        live,
+                    },
+                );
+            });
+            work(live)
+        })
     }
 
     /// Copies rows of a batch into fields, with zeros around; no more than a copy if the field is the input.
@@ -148,29 +165,30 @@ impl Field {
 }
 
 /// [`Field::live`]: plain loops, for the compiler to make vectors of bytes of.
-struct Live<'a> {
+struct FindLive<'a> {
     field: &'a Field,
     fields: &'a [f32],
+    /// Room for which values are not zero.
+    filled: &'a mut [bool],
+    /// All false.
+    live: &'a mut [bool],
 }
 
-impl Work for Live<'_> {
-    type Output = Vec<bool>;
+impl Work for FindLive<'_> {
+    type Output = ();
 
     #[inline(always)]
-    fn run<S: Simd>(self, _: S) -> Vec<bool> {
-        let mut filled = vec![false; self.fields.len()];
-        for (filled, value) in filled.iter_mut().zip(self.fields) {
+    fn run<S: Simd>(self, _: S) {
+        for (filled, value) in self.filled.iter_mut().zip(self.fields) {
             *filled = *value != 0.0;
         }
-        let mut live = vec![false; filled.len()];
         for Run { offset, len } in &self.field.runs {
             for tap in *offset..offset + len {
-                for (live, filled) in live.iter_mut().zip(&filled[tap..]) {
+                for (live, filled) in self.live.iter_mut().zip(&self.filled[tap..]) {
                     *live |= *filled;
                 }
             }
         }
-        live
     }
 }
 
@@ -204,11 +222,10 @@ mod tests {
     fn a_patch_is_live_if_it_holds_anything_but_zeros() {
         let g = ConvGeometry::new(&[3, 4], 1, &[2, 2], 1, &[1, 1], &[1, 1], Padding::Valid).unwrap();
         let field = Field::new(&g);
-        let live = field.live(
-            Isa::current(),
-            &[0., 0., 0., 0., 0., 0., 0., -0.0, 0., 0., 0., f32::NAN],
-        );
-        let windows: Vec<bool> = field.offsets.iter().map(|offset| live[*offset]).collect();
+        let values = [0., 0., 0., 0., 0., 0., 0., -0.0, 0., 0., 0., f32::NAN];
+        let windows = field.with_live(Isa::current(), &values, |live| {
+            field.offsets.iter().map(|offset| live[*offset]).collect::<Vec<_>>()
+        });
         assert_eq!(windows, [false, false, false, false, false, true]);
     }
 

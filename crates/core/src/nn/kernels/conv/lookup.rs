@@ -21,7 +21,7 @@ use super::tile::{load_up_to, store};
 use crate::nn::kernels::max_pool::CLOSED;
 use crate::nn::kernels::simd::{Isa, Simd, Work, run};
 use crate::nn::kernels::window::Window;
-use crate::nn::threads::with_scratch;
+use crate::nn::threads::{with_list, with_scratch};
 
 /// Taps whose sums are in registers together.
 const TAPS: usize = 9;
@@ -117,22 +117,29 @@ impl Lookup {
         assert!(row.stride >= self.filters.next_multiple_of(lanes));
         assert!(row.pooled.dy.len() == values && row.pooled.winners.len() == values);
         assert!(row.field.len() == self.field_len && row.live.len() == self.field_len);
-        let is_live = |window: &usize| self.places.iter().any(|place| row.live[self.windows[*window] + place]);
-        let (live, dead): (Vec<usize>, Vec<usize>) = (0..self.windows.len()).partition(is_live);
-        let tables = live.len() * self.table_len() + MOST_LANES;
-        with_scratch(tables, |tables| {
-            run(
-                self.isa,
-                Sums {
-                    lookup: self,
-                    row,
-                    live: &live,
-                    dead: &dead,
-                    tables,
-                    dk,
-                    db,
-                },
-            );
+        with_list(|live| {
+            with_list(|dead| {
+                for (window, first) in self.windows.iter().enumerate() {
+                    let is_live = self.places.iter().any(|place| row.live[first + place]);
+                    let list = if is_live { &mut *live } else { &mut *dead };
+                    list.push(window);
+                }
+                let tables = live.len() * self.table_len() + MOST_LANES;
+                with_scratch(tables, |tables| {
+                    run(
+                        self.isa,
+                        Sums {
+                            lookup: self,
+                            row,
+                            live,
+                            dead,
+                            tables,
+                            dk,
+                            db,
+                        },
+                    );
+                });
+            });
         });
     }
 

@@ -104,10 +104,16 @@ impl ConvGeometry {
         rows * self.output_len() * self.patch_len()
     }
 
-    /// How many rows of a batch make one chunk of work: some 100 microseconds, but not less than eight chunks.
-    fn chunk_rows(&self, rows: usize) -> usize {
+    /// How many rows of a batch make one chunk of work, with results of `result` values each: some 100 microseconds and no more results
+    /// than stay near from being zeroed to being written, but not less than eight chunks.
+    fn chunk_rows(&self, rows: usize, result: usize) -> usize {
         const CHUNK_COST: usize = 1 << 24;
-        (CHUNK_COST / self.cost(1)).clamp(1, 64).min(rows.div_ceil(8)).max(1)
+        const NEAR: usize = 64 << 10;
+        (CHUNK_COST / self.cost(1))
+            .min(NEAR / result.max(1))
+            .clamp(1, 64)
+            .min(rows.div_ceil(8))
+            .max(1)
     }
 
     /// The rows in `values`, each of `row_len`.
@@ -139,7 +145,7 @@ pub fn forward(geometry: &ConvGeometry, x: &[f32], kernel: &[f32], bias: Option<
     let (input_len, output_len) = (geometry.input_len(), geometry.output_len());
     let rows = ConvGeometry::rows(x, input_len);
     geometry.check_kernel(kernel);
-    let chunk_rows = geometry.chunk_rows(rows);
+    let chunk_rows = geometry.chunk_rows(rows, output_len);
     let plan = Plan::new(geometry, kernel, bias);
     threads::build(
         rows * output_len,
@@ -164,7 +170,7 @@ pub fn backward_input(geometry: &ConvGeometry, kernel: &[f32], dy: &[f32]) -> Ve
     if let Some(of_dy) = transposed::geometry_of(geometry) {
         return forward(&of_dy, dy, &transposed::kernel_of(geometry, kernel), None);
     }
-    let chunk_rows = geometry.chunk_rows(rows);
+    let chunk_rows = geometry.chunk_rows(rows, input_len);
     threads::build(
         rows * input_len,
         chunk_rows * input_len,

@@ -13,8 +13,8 @@ const TAPS: usize = 9;
 pub(super) struct ShortPatches<'a> {
     pub(super) plan: &'a Sparse,
     pub(super) field: &'a [f32],
-    /// For each of its values, whether a patch from there on holds anything but zeros.
-    pub(super) live: &'a [bool],
+    /// The pooling windows with anything but zeros under them.
+    pub(super) windows: &'a [usize],
     pub(super) pooled: Pooled<'a>,
     pub(super) stride: usize,
     pub(super) dk: &'a mut [f32],
@@ -27,7 +27,7 @@ impl Work for ShortPatches<'_> {
     #[inline(always)]
     fn run<S: Simd>(mut self, s: S) {
         let Sparse { filters, cells, .. } = *self.plan;
-        let live = self.live_windows();
+        let live = self.windows;
         let mut filter = 0;
         while filter < filters {
             if filters - filter >= 4 * S::LANES {
@@ -51,7 +51,7 @@ impl Work for ShortPatches<'_> {
                         *from = from.add(taps[tap.min(taps.len() - 1)]);
                     }
                     let mut sums = [s.splat(0.0); TAPS];
-                    for window in &live {
+                    for window in live {
                         let (slope, winner) = self.load(s, *window, filter);
                         let places = self.plan.places.as_ptr().add(window * cells);
                         let mut number = s.splat(0.0);
@@ -111,15 +111,5 @@ impl ShortPatches<'_> {
                 s.load_bytes(self.pooled.winners.as_ptr().add(at)),
             )
         }
-    }
-
-    /// The pooling windows with anything but zeros under them.
-    fn live_windows(&self) -> Vec<usize> {
-        let Sparse { cells, places, .. } = self.plan;
-        let windows = places.chunks_exact(*cells).enumerate();
-        windows
-            .filter(|(_, places)| places.iter().any(|place| self.live[*place]))
-            .map(|(window, _)| window)
-            .collect()
     }
 }

@@ -23,7 +23,7 @@ use super::tile::{load_up_to, store};
 use crate::nn::kernels::max_pool::CLOSED;
 use crate::nn::kernels::simd::{Isa, Simd, Work, run};
 use crate::nn::kernels::window::Window;
-use crate::nn::threads::with_scratch;
+use crate::nn::threads::{with_list, with_scratch};
 
 /// Vectors of a long patch whose sums are in registers together.
 const VECTORS: usize = 12;
@@ -82,6 +82,37 @@ pub struct Pooled<'a> {
     pub dy: &'a [f32],
     /// The winning cell of each, or [`CLOSED`].
     pub winners: &'a [u8],
+}
+
+impl<'a> Pooled<'a> {
+    /// Gradients and winning cells of each window.
+    fn windows(self, filters: usize) -> impl Iterator<Item = (&'a [f32], &'a [u8])> {
+        self.dy.chunks_exact(filters).zip(self.winners.chunks_exact(filters))
+    }
+}
+
+/// Calls `visit(filter, cell, value)` for the gradients of a window that pass and are not zero. Half of them are not: their lanes are
+/// found together, and only they are looked at one by one.
+#[inline(always)]
+fn each_slope<S: Simd>(s: S, dy: &[f32], winners: &[u8], mut visit: impl FnMut(usize, usize, f32)) {
+    let (zero, closed) = (s.splat(0.0), s.splat(f32::from(CLOSED)));
+    let whole = dy.len().min(winners.len()) / S::LANES * S::LANES;
+    for first in (0..whole).step_by(S::LANES) {
+        // SAFETY: a whole vector is left of both.
+        let (slope, winner) = unsafe { (s.load(&raw const dy[first]), s.load_bytes(&raw const winners[first])) };
+        let shut = s.select(s.equal(winner, closed), zero, slope);
+        let mut open = !s.bits(s.equal(shut, zero)) & (u32::MAX >> (32 - S::LANES));
+        while open != 0 {
+            let filter = first + open.trailing_zeros() as usize;
+            visit(filter, usize::from(winners[filter]), dy[filter]);
+            open &= open - 1;
+        }
+    }
+    for (filter, (value, winner)) in dy.iter().zip(winners).enumerate().skip(whole) {
+        if *winner != CLOSED && *value != 0.0 {
+            visit(filter, usize::from(*winner), *value);
+        }
+    }
 }
 
 impl Sparse {
@@ -151,21 +182,30 @@ impl Sparse {
     pub fn input(&self, kernel: &[f32], pooled: Pooled, dx: &mut [f32]) {
         self.check(pooled);
         assert_eq!(kernel.len(), self.taps.len() * self.filters);
+        if self.field.is_input() {
+            assert_eq!(dx.len(), self.field.len());
+            return self.input_field(kernel, pooled, dx);
+        }
         with_scratch(self.field.len(), |field| {
             field.fill(0.0);
-            let lists = self.pooled * (self.cells + 1);
-            with_lists(lists * self.filters, lists, |slopes, counts| {
-                let work = Input {
-                    plan: self,
-                    kernel,
-                    pooled,
-                    slopes,
-                    counts,
-                    dx: field,
-                };
-                run(self.isa, work);
-            });
+            self.input_field(kernel, pooled, field);
             self.field.crop(field, dx);
+        });
+    }
+
+    /// [`Self::input`] for a whole field, which is zero.
+    fn input_field(&self, kernel: &[f32], pooled: Pooled, field: &mut [f32]) {
+        let lists = self.pooled * self.cells;
+        with_lists(lists * self.filters, lists, |slopes, counts| {
+            let work = Input {
+                plan: self,
+                kernel,
+                pooled,
+                slopes,
+                counts,
+                dx: field,
+            };
+            run(self.isa, work);
         });
     }
 
@@ -182,28 +222,15 @@ impl Sparse {
 
     /// [`Self::parameters`] filter by filter.
     fn long_patches(&self, field: &[f32], pooled: Pooled, dk: &mut [f32], db: &mut [f32]) {
-        // All non-zeros of a filter side by side; what is closed is written and then overwritten by the next.
         with_lists(self.filters * self.pooled, self.filters, |slopes, counts| {
-            let windows = pooled
-                .dy
-                .chunks_exact(self.filters)
-                .zip(pooled.winners.chunks_exact(self.filters));
-            for ((dy, winners), places) in windows.zip(self.places.chunks_exact(self.cells)) {
-                let lists = slopes.chunks_exact_mut(self.pooled).zip(&mut *counts).zip(&mut *db);
-                for ((value, winner), ((list, count), db)) in dy.iter().zip(winners).zip(lists) {
-                    let open = *winner != CLOSED && *value != 0.0;
-                    let at = short(places[usize::from(*winner).min(self.cells - 1)]);
-                    list[*count] = Slope { at, value: *value };
-                    *count += usize::from(open);
-                    *db += if open { *value } else { 0.0 };
-                }
-            }
             let work = LongPatches {
                 plan: self,
                 field,
+                pooled,
                 slopes,
                 counts,
                 dk,
+                db,
             };
             run(self.isa, work);
         });
@@ -237,28 +264,32 @@ impl Sparse {
 
     /// [`Self::short_patches`] with `stride` filters a window.
     fn whole_vectors(&self, field: &[f32], pooled: Pooled, stride: usize, dk: &mut [f32], db: &mut [f32]) {
-        let live = &self.field.live(self.isa, field);
-        if let Some(lookup) = &self.lookup {
-            let row = Row {
-                field,
-                live,
-                pooled,
-                stride,
-            };
-            return lookup.add(&row, dk, db);
-        }
-        run(
-            self.isa,
-            ShortPatches {
-                plan: self,
-                field,
-                live,
-                pooled,
-                stride,
-                dk,
-                db,
-            },
-        );
+        self.field.with_live(self.isa, field, |live| {
+            if let Some(lookup) = &self.lookup {
+                let row = Row {
+                    field,
+                    live,
+                    pooled,
+                    stride,
+                };
+                return lookup.add(&row, dk, db);
+            }
+            with_list(|windows| {
+                let places = self.places.chunks_exact(self.cells).enumerate();
+                let with_values = places.filter(|(_, places)| places.iter().any(|place| live[*place]));
+                windows.extend(with_values.map(|(window, _)| window));
+                let work = ShortPatches {
+                    plan: self,
+                    field,
+                    windows,
+                    pooled,
+                    stride,
+                    dk,
+                    db,
+                };
+                run(self.isa, work);
+            });
+        });
     }
 }
 
@@ -339,9 +370,13 @@ unsafe fn add_run<S: Simd>(s: S, rows: *const f32, slopes: &[Slope], sum: *mut f
 struct LongPatches<'a> {
     plan: &'a Sparse,
     field: &'a [f32],
-    slopes: &'a [Slope],
-    counts: &'a [usize],
+    pooled: Pooled<'a>,
+    /// Room for the non-zeros of each filter, side by side.
+    slopes: &'a mut [Slope],
+    /// How many each has: zeros.
+    counts: &'a mut [usize],
     dk: &'a mut [f32],
+    db: &'a mut [f32],
 }
 
 impl Work for LongPatches<'_> {
@@ -349,8 +384,24 @@ impl Work for LongPatches<'_> {
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let Sparse { taps, pooled, .. } = self.plan;
-        let lists = self.slopes.chunks_exact(*pooled).zip(self.counts);
+        let Sparse {
+            taps,
+            pooled,
+            places,
+            cells,
+            ..
+        } = self.plan;
+        let windows = self.pooled.windows(self.plan.filters);
+        for ((dy, winners), places) in windows.zip(places.chunks_exact(*cells)) {
+            each_slope(s, dy, winners, |filter, cell, value| {
+                let count = &mut self.counts[filter];
+                let at = short(places[cell]);
+                self.slopes[filter * pooled + *count] = Slope { at, value };
+                *count += 1;
+                self.db[filter] += value;
+            });
+        }
+        let lists = self.slopes.chunks_exact(*pooled).zip(&*self.counts);
         for ((list, count), dk) in lists.zip(self.dk.chunks_exact_mut(taps.len())) {
             let mut at = 0;
             for Run { offset, len } in &self.plan.field.runs {
@@ -389,36 +440,25 @@ impl Work for Input<'_> {
     fn run<S: Simd>(self, s: S) {
         let Sparse { filters, cells, .. } = *self.plan;
         let patch_len = self.plan.taps.len();
-        // For each cell of each window a list of its filters; one more takes what is closed.
+        // For each cell of each window a list of its filters.
         let Self { slopes, counts, .. } = self;
-        let windows = self
-            .pooled
-            .dy
-            .chunks_exact(filters)
-            .zip(self.pooled.winners.chunks_exact(filters));
         let lists = slopes
-            .chunks_exact_mut((cells + 1) * filters)
-            .zip(counts.chunks_exact_mut(cells + 1));
-        for ((dy, winners), (lists, counts)) in windows.zip(lists) {
-            for (filter, (value, winner)) in dy.iter().zip(winners).enumerate() {
-                let cell = if *value == 0.0 {
-                    cells
-                } else {
-                    cells.min(usize::from(*winner))
-                };
-                lists[cell * filters + counts[cell]] = Slope {
-                    at: short(filter * patch_len),
-                    value: *value,
-                };
-                counts[cell] += 1;
-            }
+            .chunks_exact_mut(cells * filters)
+            .zip(counts.chunks_exact_mut(cells));
+        for ((dy, winners), (lists, counts)) in self.pooled.windows(filters).zip(lists) {
+            each_slope(s, dy, winners, |filter, cell, value| {
+                let count = &mut counts[cell];
+                let at = short(filter * patch_len);
+                lists[cell * filters + *count] = Slope { at, value };
+                *count += 1;
+            });
         }
         // Run by run, so that the kernel's part of it stays in the innermost cache.
         let mut at = 0;
         for Run { offset, len } in &self.plan.field.runs {
             for (window, places) in self.plan.places.chunks_exact(cells).enumerate() {
                 for (cell, place) in places.iter().enumerate() {
-                    let list = window * (cells + 1) + cell;
+                    let list = window * cells + cell;
                     let list = &slopes[list * filters..][..counts[list]];
                     if list.is_empty() {
                         continue;

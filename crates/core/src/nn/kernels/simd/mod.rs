@@ -51,6 +51,8 @@ pub trait Simd: Copy + Send + Sync {
     fn power_of_two(self, n: Self::Vector) -> Self::Vector;
     /// Where `a = b`.
     fn equal(self, a: Self::Vector, b: Self::Vector) -> Self::Mask;
+    /// A bit for each lane, the first one's lowest: whether it is chosen.
+    fn bits(self, mask: Self::Mask) -> u32;
     /// `a` where `mask`, else `b`.
     fn select(self, mask: Self::Mask, a: Self::Vector, b: Self::Vector) -> Self::Vector;
 
@@ -240,7 +242,7 @@ mod tests {
         #[inline(always)]
         fn run<S: Simd>(self, s: S) -> Self::Output {
             let x = self.0;
-            let mut out = vec![Vec::new(); 15];
+            let mut out = vec![Vec::new(); 16];
             for at in (0..x.len() - 2 * S::LANES).step_by(S::LANES) {
                 // SAFETY: three vectors fit before the end of `x`, and the buffers are as long as a vector.
                 unsafe {
@@ -275,7 +277,10 @@ mod tests {
                         s.store(lanes.as_mut_ptr(), vector);
                         out.extend(&lanes[..S::LANES]);
                     }
-                    for (out, vector) in out[13..].iter_mut().zip([s.pick(turned, a), s.pick(twice, a)]) {
+                    let bits = s.bits(s.equal(a, s.max(a, b)));
+                    out[15].extend((0..S::LANES).map(|lane| (bits >> lane & 1) as f32));
+                    assert!(u64::from(bits) < 1 << S::LANES);
+                    for (out, vector) in out[13..15].iter_mut().zip([s.pick(turned, a), s.pick(twice, a)]) {
                         let mut lanes = [0.0; 16];
                         s.store(lanes.as_mut_ptr(), vector);
                         out.extend(&lanes[..S::LANES]);
@@ -290,7 +295,7 @@ mod tests {
     }
 
     fn expected(x: &[f32], lanes: usize) -> Vec<Vec<f32>> {
-        let mut out = vec![Vec::new(); 15];
+        let mut out = vec![Vec::new(); 16];
         for at in (0..x.len() - 2 * lanes).step_by(lanes) {
             for lane in 0..lanes {
                 let (a, b) = (x[at + lane], x[at + lane + lanes]);
@@ -312,6 +317,7 @@ mod tests {
                     if last { 7.0 } else { a },
                     x[at + lanes - 1 - lane],
                     a,
+                    f32::from(u8::from(above || a == b)),
                 ];
                 for (out, value) in out.iter_mut().zip(all) {
                     out.push(value);

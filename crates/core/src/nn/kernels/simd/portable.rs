@@ -86,6 +86,11 @@ impl Simd for Portable {
     }
 
     #[inline(always)]
+    fn bits(self, mask: Self::Mask) -> u32 {
+        (0..Self::LANES).map(|i| (mask[i] & 1) << i).sum()
+    }
+
+    #[inline(always)]
     fn select(self, mask: Self::Mask, a: Self::Vector, b: Self::Vector) -> Self::Vector {
         each(|i| f32::from_bits(mask[i] & a[i].to_bits() | !mask[i] & b[i].to_bits()))
     }
