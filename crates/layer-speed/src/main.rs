@@ -1,5 +1,6 @@
 //! Times training steps of the models in a file beside it (`layers.json` or `shapes.json`, its name is the first argument; then, if not
-//! all are wanted, parts of the models' names); prints one JSON object, milliseconds a step by name.
+//! all are wanted, parts of the models' names); prints one JSON object, milliseconds a step by name, and how long the processor takes for
+//! a billion multiply-adds when nothing else keeps it.
 //!
 //! `GALAXY_SLOTS` says on how many threads, `BENCH_BACKEND` on which of Burn's backends (`ndarray`, `flex`), `BENCH_INSTRUCTIONS` with
 //! which instructions (`portable`, `avx2`, `avx512`).
@@ -12,6 +13,8 @@
     clippy::cast_sign_loss,
     reason = "numbers made for a benchmark are small"
 )]
+
+mod roof;
 
 use std::path::Path;
 use std::time::Instant;
@@ -65,8 +68,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let wanted: Vec<String> = arguments.collect();
     let (device, instructions) = (chosen_device()?, chosen_instructions()?);
     let mut measured = Map::new();
+    let is_wanted = |name: &str| wanted.is_empty() || wanted.iter().any(|part| name.contains(part));
+    if is_wanted(roof::NAME) {
+        let milliseconds = threads::on_pool(|| roof::measure(instructions, ROUNDS));
+        measured.insert(roof::NAME.to_owned(), milliseconds.into());
+    }
     for case in serde_json::from_slice::<Vec<Case>>(&std::fs::read(file)?)? {
-        if wanted.is_empty() || wanted.iter().any(|name| case.name.contains(name)) {
+        if is_wanted(&case.name) {
             let milliseconds =
                 threads::on_pool(|| instructions.hold(|| measure(&case, &device).map_err(|error| error.to_string())))?;
             measured.insert(case.name.clone(), milliseconds.into());

@@ -7,7 +7,7 @@ use super::average_pool::AveragePooling;
 use super::max_pool::MaxPooling;
 use super::simd::{Isa, vectorized};
 use super::window::Window;
-use crate::nn::threads::{self, COST_OF_A_VALUE};
+use crate::nn::threads::{self, COST_OF_A_VALUE, with_list};
 
 /// Pooling of an input with `channels` channels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -172,25 +172,30 @@ fn max_forward_bytes(geometry: &PoolGeometry, x: &[f32]) -> (Vec<f32>, Vec<u8>) 
 fn max_forward_words(geometry: &PoolGeometry, x: &[f32]) -> (Vec<f32>, Vec<u32>) {
     let (window, channels, isa) = (&geometry.window, geometry.channels, Isa::current());
     max_forward_by(geometry, x, |x, y, found| {
-        vectorized(
-            isa,
-            #[inline(always)]
-            || {
-                let outputs = y.chunks_exact_mut(channels).zip(found.chunks_exact_mut(channels));
-                for (index, (best, found)) in outputs.enumerate() {
-                    best.fill(f32::NEG_INFINITY);
-                    window.for_each_cell(window.output_at(index), |cell, place| {
-                        let x = &x[place * channels..][..channels];
-                        // Both are written whatever comes of it: that makes vectors of the loop.
-                        for ((best, found), value) in best.iter_mut().zip(found.iter_mut()).zip(x) {
-                            let better = *value > *best || value.is_nan();
-                            *best = if better { *value } else { *best };
-                            *found = if better { Cell::from_cell(cell) } else { *found };
+        with_list(|cells: &mut Vec<usize>| {
+            let outputs = y.chunks_exact_mut(channels).zip(found.chunks_exact_mut(channels));
+            for (index, (best, found)) in outputs.enumerate() {
+                // Listed first: called from the loops below, `for_each_cell` would keep them from being compiled for the instructions.
+                cells.clear();
+                window.for_each_cell(window.output_at(index), |cell, place| cells.extend([cell, place]));
+                best.fill(f32::NEG_INFINITY);
+                vectorized(
+                    isa,
+                    #[inline(always)]
+                    || {
+                        for cell in cells.chunks_exact(2) {
+                            let (cell, x) = (cell[0], &x[cell[1] * channels..][..channels]);
+                            // Both are written whatever comes of it: that makes vectors of the loop.
+                            for ((best, found), value) in best.iter_mut().zip(found.iter_mut()).zip(x) {
+                                let better = *value > *best || value.is_nan();
+                                *best = if better { *value } else { *best };
+                                *found = if better { Cell::from_cell(cell) } else { *found };
+                            }
                         }
-                    });
-                }
-            },
-        );
+                    },
+                );
+            }
+        });
     })
 }
 

@@ -164,7 +164,7 @@ impl Field {
     }
 }
 
-/// [`Field::live`]: plain loops, for the compiler to make vectors of bytes of.
+/// [`Field::with_live`]: plain loops, for the compiler to make vectors of bytes of.
 struct FindLive<'a> {
     field: &'a Field,
     fields: &'a [f32],
