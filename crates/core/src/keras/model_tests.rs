@@ -316,3 +316,41 @@ fn states_that_are_handed_on_are_read_in_every_dialect() {
         "layer 2, LSTM 'encoder': its output 3 is taken (counted from 0), but it has 3"
     );
 }
+
+#[test]
+fn only_the_sequence_of_a_recurrent_layer_has_a_mask_that_counts() {
+    // Masked rows, not steps, give the first state.
+    let entry = |class_name: &str, config: Value, taken: &[&str]| {
+        let taken: Vec<Value> = taken.iter().map(|layer| json!([layer, 0, 0, {}])).collect();
+        let nodes = if taken.is_empty() { json!([]) } else { json!([taken]) };
+        json!({"class_name": class_name, "name": config["name"], "config": config, "inbound_nodes": nodes})
+    };
+    let model = |of_steps: &str| {
+        let layers = [
+            entry(
+                "InputLayer",
+                json!({"name": "x", "batch_input_shape": [null, 5, 3]}),
+                &[],
+            ),
+            entry("Reshape", json!({"name": "row", "target_shape": [15]}), &["x"]),
+            entry("Masking", json!({"name": "masked"}), &["row"]),
+            entry("Dense", json!({"name": "state", "units": 3}), &["masked"]),
+            entry(of_steps, json!({"name": "steps"}), &["x"]),
+            entry(
+                "SimpleRNN",
+                json!({"name": "next", "units": 3, "return_sequences": true}),
+                &["steps", "state"],
+            ),
+            entry("Flatten", json!({"name": "flat"}), &["next"]),
+        ];
+        let ends = (json!([["x", 0, 0]]), json!([["flat", 0, 0]]));
+        let config = json!({"name": "m", "layers": layers, "input_layers": ends.0, "output_layers": ends.1});
+        Model::from_value(&json!({"class_name": "Model", "config": config})).unwrap()
+    };
+    assert!(model("ELU").check_masks().is_ok());
+    let refused = model("Masking").check_masks().unwrap_err().to_string();
+    assert!(
+        refused.starts_with("layer 7, Flatten 'flat': it cannot leave out the steps that layer 5"),
+        "{refused}"
+    );
+}

@@ -16,6 +16,16 @@ pub enum MaskRule {
 }
 
 impl LayerKind {
+    /// Those of the layer's inputs whose mask it looks at: of a recurrent layer the sequence, not the states that it begins from.
+    #[must_use]
+    pub fn masked_inputs<'a, T>(&self, inputs: &'a [T]) -> &'a [T] {
+        if self.states().is_some() {
+            &inputs[..inputs.len().min(1)]
+        } else {
+            inputs
+        }
+    }
+
     /// What the layer does with the mask of its input.
     #[must_use]
     pub fn mask_rule(&self) -> MaskRule {

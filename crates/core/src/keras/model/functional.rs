@@ -115,7 +115,8 @@ impl Model {
         let mut masked_by: Vec<Option<usize>> = Vec::with_capacity(self.nodes.len());
         for (index, node) in self.nodes.iter().enumerate() {
             // States have no steps that could be left out.
-            let mut outputs = node.inputs.iter().filter(|taken| taken.output == 0);
+            let inputs = node.layer.kind.masked_inputs(&node.inputs);
+            let mut outputs = inputs.iter().filter(|taken| taken.output == 0);
             let mask = outputs.find_map(|taken| masked_by[taken.layer]);
             masked_by.push(match (node.layer.kind.mask_rule(), mask) {
                 (MaskRule::Makes, _) => Some(index),

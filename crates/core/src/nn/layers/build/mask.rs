@@ -9,10 +9,10 @@ pub(super) fn masked(places: &[Place<'_>]) -> Vec<bool> {
     for place in places {
         masked.push(match place.layer.kind.mask_rule() {
             MaskRule::Makes => true,
-            MaskRule::Keeps => place
-                .sources
-                .iter()
-                .any(|source| source.output == 0 && masked[source.layer]),
+            MaskRule::Keeps => {
+                let sources = place.layer.kind.masked_inputs(place.sources);
+                sources.iter().any(|source| source.output == 0 && masked[source.layer])
+            }
             MaskRule::Uses | MaskRule::Refuses => false,
         });
     }
