@@ -142,7 +142,13 @@ fn table(columns: &[(String, Vec<Milliseconds>)]) -> String {
     }
     let width = columns.len() + peers.len() + usize::from(several);
     let _ = writeln!(text, " |\n|---{}|", "|---".repeat(width));
-    let known = |value: f64, shown: fn(f64) -> String| if value.is_nan() { "–".to_owned() } else { shown(value) };
+    let known = |value: f64, shown: fn(f64) -> String| {
+        if value.is_finite() {
+            shown(value)
+        } else {
+            "–".to_owned()
+        }
+    };
     let times = |ratio: f64| format!("{ratio:.1} x");
     let of = |rounds: &[Milliseconds], name: &str| -> Vec<f64> {
         rounds.iter().filter_map(|round| round.get(name)?.as_f64()).collect()
@@ -205,6 +211,12 @@ mod tests {
             ("old".to_owned(), round(json!({"LocallyConnected1D": 5.0}))),
             ("new".to_owned(), round(json!({}))),
         ];
+        let alone = [columns[0].clone(), columns[2].clone(), columns[2].clone()];
+        let last = table(&alone).lines().last().map(str::to_owned);
+        assert_eq!(
+            last.as_deref(),
+            Some("| LocallyConnected1D | 2.00 | – | – | – | – | – |")
+        );
         let expected = "\
 | training step, ms | ours | old | new | against old | against new | against the faster |
 |---|---|---|---|---|---|---|
