@@ -56,6 +56,18 @@ pub struct Node {
     pub number: usize,
 }
 
+impl Node {
+    /// What is said when an output is taken that it does not have.
+    fn lacks(&self, output: usize) -> ModelError {
+        let count = self.layer.kind.outputs();
+        ModelError::conflict(
+            self.number - 1,
+            &self.layer,
+            format!("its output {output} is taken (counted from 0), but it has {count}"),
+        )
+    }
+}
+
 /// A model whose layers are valid each by itself; [`Model::shapes`] tells whether they fit together.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Model {
@@ -132,6 +144,12 @@ impl ModelError {
             error,
         }
     }
+    /// What cannot be done with the layer at `index`, counted from 0.
+    #[must_use]
+    pub fn conflict(index: usize, layer: &Layer, problem: impl Into<String>) -> Self {
+        let error = LayerError::Conflict(problem.into());
+        Self::layer(index, layer.kind.class_name(), Some(&layer.name), error)
+    }
 }
 
 impl Model {
@@ -155,26 +173,18 @@ impl Model {
             .iter()
             .position(|layer| matches!(layer.kind, LayerKind::InputLayer(_)))
         {
-            return Err(ModelError::layer(
+            return Err(ModelError::conflict(
                 index,
-                layers[index].kind.class_name(),
-                Some(&layers[index].name),
-                LayerError::Conflict(
-                    "an input is for functional models; a sequential model has its input shape in a field of its own"
-                        .into(),
-                ),
+                &layers[index],
+                "an input is for functional models; a sequential model has its input shape in a field of its own",
             ));
         }
         if let Some(index) = layers.iter().position(|layer| layer.kind.outputs() > 1) {
-            return Err(ModelError::layer(
+            return Err(ModelError::conflict(
                 index,
-                layers[index].kind.class_name(),
-                Some(&layers[index].name),
-                LayerError::Conflict(
-                    "return_state=True gives it several outputs, of which a sequential model can hand on one only; remove it, or \
-                     make a functional model"
-                        .into(),
-                ),
+                &layers[index],
+                "return_state=True gives it several outputs, of which a sequential model can hand on one only; remove it, or make a \
+                 functional model",
             ));
         }
         let outputs = vec![LayerOutput::first(layers.len() - 1)];
@@ -321,10 +331,11 @@ impl Model {
             let inputs: Vec<Shape> = if node.inputs.is_empty() {
                 vec![fed(node, input)?]
             } else {
-                node.inputs
-                    .iter()
-                    .filter_map(|taken| shapes[taken.layer].outputs().get(taken.output).copied().cloned())
-                    .collect()
+                let taken = node.inputs.iter().map(|taken| {
+                    let shape = shapes[taken.layer].outputs().nth(taken.output).cloned();
+                    shape.ok_or_else(|| self.nodes[taken.layer].lacks(taken.output))
+                });
+                taken.collect::<Result<_, _>>()?
             };
             let applied = node
                 .layer

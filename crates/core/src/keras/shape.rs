@@ -103,9 +103,8 @@ pub struct LayerShapes {
 
 impl LayerShapes {
     /// The shapes of all that the layer puts out: its output, and its states if it returns them.
-    #[must_use]
-    pub fn outputs(&self) -> Vec<&Shape> {
-        std::iter::once(&self.output).chain(&self.states).collect()
+    pub fn outputs(&self) -> impl Iterator<Item = &Shape> {
+        std::iter::once(&self.output).chain(&self.states)
     }
 }
 

@@ -32,9 +32,8 @@ pub fn summary(model: &Model) -> Result<String, ModelError> {
         let (shape, count) = match &shapes {
             None => ("?".to_owned(), "?".to_owned()),
             Some(shapes) => {
-                let outputs = shapes[index].outputs();
-                let shown: Vec<String> = outputs
-                    .iter()
+                let shown: Vec<String> = shapes[index]
+                    .outputs()
                     .map(|output| display(&[&[batch], output.as_slice()].concat()))
                     .collect();
                 // Several shapes are a list, as Keras has it.

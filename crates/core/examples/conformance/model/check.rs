@@ -117,7 +117,11 @@ pub fn describes_the_same(model: &Model, answer: &Value, outcome: &mut Outcome) 
     for ((node, ours), theirs) in model.nodes.iter().zip(&shapes).zip(theirs) {
         let name = &node.layer.name;
         outcome.same("name of a layer", &json!(name), &theirs["name"]);
-        outcome.same(&format!("output of {name}"), &json!(ours.outputs()), &theirs["outputs"]);
+        outcome.same(
+            &format!("output of {name}"),
+            &json!(ours.outputs().collect::<Vec<_>>()),
+            &theirs["outputs"],
+        );
         let weights: Vec<Value> = ours
             .weights
             .iter()

@@ -64,14 +64,14 @@ fn handed_on(class_name: &'static str, way: Way, draw: &mut Draw) -> ModelCase {
         Words => graph.add("Embedding", &[("input_dim", "7"), ("output_dim", "3")], &[1]),
         _ => 1,
     };
-    let backwards = |chosen: bool| if chosen { "True" } else { "False" };
+    let python = |chosen: bool| if chosen { "True" } else { "False" };
     let mut options = size.clone();
     options.extend([("return_sequences", "True"), ("return_state", "True")]);
-    options.push(("go_backwards", backwards(matches!(way, Backwards | Between))));
+    options.push(("go_backwards", python(matches!(way, Backwards | Between))));
     source = graph.add(class_name, &options, &[source]);
     let mut options = size;
-    options.push(("return_sequences", backwards(way == Backwards)));
-    options.push(("go_backwards", backwards(way == Between)));
+    options.push(("return_sequences", python(way == Backwards)));
+    options.push(("go_backwards", python(way == Between)));
     source = graph.add(class_name, &options, &[source]);
     if way == Between {
         let flat = graph.add("Flatten", &[], &[source]);

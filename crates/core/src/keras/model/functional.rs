@@ -33,20 +33,21 @@ impl Model {
         }
         check_names(layers.iter().map(|(layer, _)| layer))?;
         check_ends(&layers, inputs, outputs)?;
-        check_connections(&layers, inputs, outputs)?;
+        check_beginnings(&layers, inputs)?;
         let of = |taken: &[LayerOutput]| taken.iter().map(|taken| taken.layer).collect::<Vec<_>>();
         let connections: Vec<Vec<usize>> = layers.iter().map(|(_, before)| of(before)).collect();
-        let order = graph::ordered(&connections, &of(outputs)).map_err(|found| match found {
-            Fault::Cycle(index) => fault(
-                &layers,
-                index,
-                "its connections run in a circle: it takes, directly or through others, its own output".into(),
-            ),
-            Fault::Loose(index) => fault(
-                &layers,
-                index,
-                "its output leads to none of the model's; connect it, name it in output_layers, or remove it".into(),
-            ),
+        let order = graph::ordered(&connections, &of(outputs)).map_err(|found| {
+            let (index, problem) = match found {
+                Fault::Cycle(index) => (
+                    index,
+                    "its connections run in a circle: it takes, directly or through others, its own output",
+                ),
+                Fault::Loose(index) => (
+                    index,
+                    "its output leads to none of the model's; connect it, name it in output_layers, or remove it",
+                ),
+            };
+            ModelError::conflict(index, &layers[index].0, problem)
         })?;
         let mut places = vec![0; order.len()];
         for (place, &index) in order.iter().enumerate() {
@@ -71,6 +72,13 @@ impl Model {
             })
             .collect();
         nodes.sort_by_key(|node| places[node.number - 1]);
+        let taken = nodes.iter().flat_map(|node| &node.inputs).chain(&outputs);
+        for taken in taken {
+            let node = &nodes[taken.layer];
+            if taken.output >= node.layer.kind.outputs() {
+                return Err(node.lacks(taken.output));
+            }
+        }
         Ok(Self {
             name: name.into(),
             class: ModelClass::Functional,
@@ -246,17 +254,6 @@ impl Model {
     }
 }
 
-/// The error of the layer at `index`.
-fn fault(layers: &[Connected], index: usize, problem: String) -> ModelError {
-    let layer = &layers[index].0;
-    ModelError::layer(
-        index,
-        layer.kind.class_name(),
-        Some(&layer.name),
-        LayerError::Conflict(problem),
-    )
-}
-
 /// Checks that the model has inputs and outputs, and none twice.
 fn check_ends(layers: &[Connected], inputs: &[usize], outputs: &[LayerOutput]) -> Result<(), ModelError> {
     let inputs: Vec<LayerOutput> = inputs.iter().copied().map(LayerOutput::first).collect();
@@ -267,25 +264,15 @@ fn check_ends(layers: &[Connected], inputs: &[usize], outputs: &[LayerOutput]) -
             )));
         }
         if let Some(twice) = (1..chosen.len()).find_map(|at| chosen[..at].iter().find(|&&one| one == chosen[at])) {
-            return Err(fault(
-                layers,
-                twice.layer,
-                format!("it is named twice in {what}_layers"),
-            ));
+            let problem = format!("it is named twice in {what}_layers");
+            return Err(ModelError::conflict(twice.layer, &layers[twice.layer].0, problem));
         }
     }
     Ok(())
 }
 
-/// Checks that `Input` layers and no others begin the model, and that what is taken of a layer is there.
-fn check_connections(layers: &[Connected], inputs: &[usize], outputs: &[LayerOutput]) -> Result<(), ModelError> {
-    for &LayerOutput { layer, output } in layers.iter().flat_map(|(_, before)| before).chain(outputs) {
-        let count = layers[layer].0.kind.outputs();
-        if output >= count {
-            let problem = format!("its output {output} is taken (counted from 0), but it has {count}");
-            return Err(fault(layers, layer, problem));
-        }
-    }
+/// Checks that `Input` layers and no others begin the model.
+fn check_beginnings(layers: &[Connected], inputs: &[usize]) -> Result<(), ModelError> {
     for (index, (layer, before)) in layers.iter().enumerate() {
         let is_input = matches!(layer.kind, LayerKind::InputLayer(_));
         let problem = match (is_input, inputs.contains(&index)) {
@@ -295,7 +282,7 @@ fn check_connections(layers: &[Connected], inputs: &[usize], outputs: &[LayerOut
             (false, false) if before.is_empty() => "it is connected to no layer before it",
             _ => continue,
         };
-        return Err(fault(layers, index, problem.into()));
+        return Err(ModelError::conflict(index, layer, problem));
     }
     Ok(())
 }

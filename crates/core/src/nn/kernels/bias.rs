@@ -29,17 +29,13 @@ pub fn sum_cells(values: &[f32], channels: usize) -> Vec<f32> {
     let part = (PART / width).max(1) * width;
     let parts = values.len().div_ceil(part);
     let groups = threads::reduction_groups(parts, width);
-    let wide = threads::sum_groups(
-        width,
-        groups,
-        values.len().saturating_mul(COST_OF_A_VALUE),
-        |group, sum| {
-            for index in threads::group_rows(parts, groups, group) {
-                let values = &values[index * part..][..part.min(values.len() - index * part)];
-                run(isa, Sum { values, sum: &mut *sum });
-            }
-        },
-    );
+    let cost = values.len().saturating_mul(COST_OF_A_VALUE);
+    let wide = threads::sum_groups(width, groups, cost, |group, sum| {
+        for index in threads::group_rows(parts, groups, group) {
+            let values = &values[index * part..][..part.min(values.len() - index * part)];
+            run(isa, Sum { values, sum: &mut *sum });
+        }
+    });
     let mut sums = vec![0.0_f64; channels];
     for cell in wide.chunks_exact(channels) {
         sums.iter_mut()

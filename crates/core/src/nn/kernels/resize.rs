@@ -178,33 +178,29 @@ impl Bilinear {
         let (down, across) = (self.along(0), self.along(1));
         let (line, wide) = (self.input[1] * cell, across.len() * cell);
         let pictures = x.len() / input.max(1);
-        threads::build(
-            pictures * output,
-            output,
-            pictures * output * COST_OF_A_VALUE,
-            |picture, y| {
-                let x = &x[picture * input..][..input];
-                vectorized(
-                    isa,
-                    #[inline(always)]
-                    || {
-                        let mut blended = vec![0.0; line];
-                        for (at, y) in down.iter().zip(y.chunks_exact_mut(wide.max(1))) {
-                            let lines = x[at.lower * line..].iter().zip(&x[at.upper * line..]);
-                            for (to, (lower, upper)) in blended.iter_mut().zip(lines) {
+        let cost = pictures * output * COST_OF_A_VALUE;
+        threads::build(pictures * output, output, cost, |picture, y| {
+            let x = &x[picture * input..][..input];
+            vectorized(
+                isa,
+                #[inline(always)]
+                || {
+                    let mut blended = vec![0.0; line];
+                    for (at, y) in down.iter().zip(y.chunks_exact_mut(wide.max(1))) {
+                        let lines = x[at.lower * line..].iter().zip(&x[at.upper * line..]);
+                        for (to, (lower, upper)) in blended.iter_mut().zip(lines) {
+                            *to = (1.0 - at.share) * lower + at.share * upper;
+                        }
+                        for (at, y) in across.iter().zip(y.chunks_exact_mut(cell)) {
+                            let cells = blended[at.lower * cell..].iter().zip(&blended[at.upper * cell..]);
+                            for (to, (lower, upper)) in y.iter_mut().zip(cells) {
                                 *to = (1.0 - at.share) * lower + at.share * upper;
                             }
-                            for (at, y) in across.iter().zip(y.chunks_exact_mut(cell)) {
-                                let cells = blended[at.lower * cell..].iter().zip(&blended[at.upper * cell..]);
-                                for (to, (lower, upper)) in y.iter_mut().zip(cells) {
-                                    *to = (1.0 - at.share) * lower + at.share * upper;
-                                }
-                            }
                         }
-                    },
-                );
-            },
-        )
+                    }
+                },
+            );
+        })
     }
 
     /// The gradient for the pictures: the way back of [`forward`](Self::forward).
@@ -214,30 +210,26 @@ impl Bilinear {
         let (down, across) = (self.along(0), self.along(1));
         let (line, wide) = (self.input[1] * cell, across.len() * cell);
         let pictures = dy.len() / output.max(1);
-        threads::build(
-            pictures * input,
-            input,
-            pictures * output * COST_OF_A_VALUE,
-            |picture, dx| {
-                let dy = &dy[picture * output..][..output];
-                vectorized(
-                    isa,
-                    #[inline(always)]
-                    || {
-                        let mut slopes = vec![0.0; line];
-                        for (at, dy) in down.iter().zip(dy.chunks_exact(wide.max(1))) {
-                            slopes.fill(0.0);
-                            for (at, dy) in across.iter().zip(dy.chunks_exact(cell)) {
-                                add_scaled(&mut slopes[at.lower * cell..], dy, 1.0 - at.share);
-                                add_scaled(&mut slopes[at.upper * cell..], dy, at.share);
-                            }
-                            add_scaled(&mut dx[at.lower * line..], &slopes, 1.0 - at.share);
-                            add_scaled(&mut dx[at.upper * line..], &slopes, at.share);
+        let cost = pictures * output * COST_OF_A_VALUE;
+        threads::build(pictures * input, input, cost, |picture, dx| {
+            let dy = &dy[picture * output..][..output];
+            vectorized(
+                isa,
+                #[inline(always)]
+                || {
+                    let mut slopes = vec![0.0; line];
+                    for (at, dy) in down.iter().zip(dy.chunks_exact(wide.max(1))) {
+                        slopes.fill(0.0);
+                        for (at, dy) in across.iter().zip(dy.chunks_exact(cell)) {
+                            add_scaled(&mut slopes[at.lower * cell..], dy, 1.0 - at.share);
+                            add_scaled(&mut slopes[at.upper * cell..], dy, at.share);
                         }
-                    },
-                );
-            },
-        )
+                        add_scaled(&mut dx[at.lower * line..], &slopes, 1.0 - at.share);
+                        add_scaled(&mut dx[at.upper * line..], &slopes, at.share);
+                    }
+                },
+            );
+        })
     }
 }
 

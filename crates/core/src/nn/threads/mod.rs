@@ -15,7 +15,8 @@ mod scratch;
 pub use self::build::{Zero, build, build_pair, each, group_rows, reduction_groups, sum_groups};
 pub use self::denormals::{flush_denormals, with_flushed_denormals};
 pub use self::pieces::{in_order, spreads};
-pub use self::scratch::{Aligned, Listed, with_list, with_scratch};
+pub(in crate::nn) use self::scratch::listed;
+pub use self::scratch::{Aligned, Listed, with_list, with_room, with_scratch};
 
 /// Multiply-adds below which a kernel runs on the calling thread: waking the pool costs some ten microseconds.
 pub const WORTH_WAKING_THREADS: usize = 1 << 20;

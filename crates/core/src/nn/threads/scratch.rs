@@ -21,33 +21,54 @@ pub fn with_scratch<R>(len: usize, work: impl FnOnce(&mut [f32]) -> R) -> R {
 /// Lends `work` a thread's own empty list, with the room that it has grown to: what is listed row by row costs no visit to the allocator,
 /// where threads wait for each other.
 pub fn with_list<T: Listed, R>(work: impl FnOnce(&mut Vec<T>) -> R) -> R {
+    with_kept(|list| {
+        list.clear();
+        work(list)
+    })
+}
+
+/// Lends `work` `len` entries of a thread's own list, with whatever was left in them.
+pub fn with_room<T: Listed + Clone + Default, R>(len: usize, work: impl FnOnce(&mut [T]) -> R) -> R {
+    with_kept(|list| {
+        if list.len() < len {
+            list.resize(len, T::default());
+        }
+        work(&mut list[..len])
+    })
+}
+
+/// Lends `work` a thread's own list as it was left.
+fn with_kept<T: Listed, R>(work: impl FnOnce(&mut Vec<T>) -> R) -> R {
     // Taken out while lent, as above.
     let mut list = T::kept(|lists| lists.borrow_mut().pop()).unwrap_or_default();
-    list.clear();
     let result = work(&mut list);
     T::kept(|lists| lists.borrow_mut().push(list));
     result
 }
 
-/// What [`with_list`] lends lists of.
+/// What lists are lent of: [`listed`] makes it so.
 pub trait Listed: Sized {
     /// Calls `work` with the thread's lists that are not lent.
     fn kept<R>(work: impl FnOnce(&RefCell<Vec<Vec<Self>>>) -> R) -> R;
 }
 
+/// Makes a type one of which each thread keeps lists.
 macro_rules! listed {
-    ($($of:ty),+) => {$(
-        impl Listed for $of {
-            fn kept<R>(work: impl FnOnce(&RefCell<Vec<Vec<Self>>>) -> R) -> R {
+    ($of:ty) => {
+        impl $crate::nn::threads::Listed for $of {
+            fn kept<R>(work: impl FnOnce(&std::cell::RefCell<Vec<Vec<Self>>>) -> R) -> R {
                 thread_local! {
-                    static LISTS: RefCell<Vec<Vec<$of>>> = const { RefCell::new(Vec::new()) };
+                    static LISTS: std::cell::RefCell<Vec<Vec<$of>>> = const { std::cell::RefCell::new(Vec::new()) };
                 }
                 LISTS.with(work)
             }
         }
-    )+};
+    };
 }
-listed!(bool, usize);
+pub(in crate::nn) use listed;
+
+listed!(bool);
+listed!(usize);
 
 /// Values that begin at a cache line: a vector of 64 bytes that straddles two lines takes twice the time to load.
 #[derive(Default)]
@@ -107,6 +128,16 @@ mod tests {
                     inner.push(2);
                 });
                 assert_eq!(*outer, [1]);
+            });
+        }
+    }
+
+    #[test]
+    fn room_is_as_long_as_it_is_asked_for() {
+        for len in [5, 2, 9] {
+            with_room(len, |room: &mut [bool]| {
+                assert_eq!(room.len(), len);
+                room.fill(true);
             });
         }
     }

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::{LayerEntry, layer};
 use crate::galaxy::text::unescape;
-use crate::keras::layers::{AutoNames, Layer, LayerError, LayerKind, LayerSpec, catalogue};
+use crate::keras::layers::{AutoNames, Layer, LayerKind, LayerSpec, catalogue};
 use crate::keras::literal::{Literal, quoted};
 use crate::keras::model::{LayerOutput, Model, ModelError};
 use crate::{Error, Result};
@@ -39,11 +39,12 @@ pub(super) fn model(entries: &[LayerEntry], input_layers: &Value, output_layers:
         outputs = (0..layers.len()).filter(|index| !taken(index)).collect();
     }
     if let Some(&several) = outputs.iter().find(|&&index| layers[index].0.kind.outputs() > 1) {
-        return Err(complaint(
+        return Err(ModelError::conflict(
             several,
             &layers[several].0,
-            "return_state=True gives it several outputs, and an output of the model is one of them; remove it".into(),
-        ));
+            "return_state=True gives it several outputs, and an output of the model is one of them; remove it",
+        )
+        .into());
     }
     let outputs: Vec<LayerOutput> = outputs.into_iter().map(LayerOutput::first).collect();
     let taken = (0..layers.len())
@@ -62,7 +63,7 @@ fn taken(index: usize, layers: &[(Layer, Vec<usize>)]) -> Result<Vec<LayerOutput
     };
     if layer.kind.states().is_none() || before.len() > 1 {
         let other = &layers[several].0;
-        return Err(complaint(
+        return Err(ModelError::conflict(
             index,
             layer,
             format!(
@@ -73,21 +74,11 @@ fn taken(index: usize, layers: &[(Layer, Vec<usize>)]) -> Result<Vec<LayerOutput
                 quoted(&other.name),
                 several + 1,
             ),
-        ));
+        )
+        .into());
     }
     let outputs = 0..layers[several].0.kind.outputs();
     Ok(outputs.map(|output| LayerOutput { layer: several, output }).collect())
-}
-
-/// What is wrong with the layer at `index`.
-fn complaint(index: usize, layer: &Layer, problem: String) -> Error {
-    ModelError::layer(
-        index,
-        layer.kind.class_name(),
-        Some(&layer.name),
-        LayerError::Conflict(problem),
-    )
-    .into()
 }
 
 /// The layers, by index, whose outputs the layer at `index` takes.
@@ -99,7 +90,7 @@ fn connections(
     merging: Option<&Value>,
 ) -> Result<Vec<usize>> {
     let class_name = layer.kind.class_name();
-    let complaint = |problem: String| complaint(index, layer, problem);
+    let complaint = |problem: String| Error::from(ModelError::conflict(index, layer, problem));
     if matches!(layer.kind, LayerKind::InputLayer(_)) {
         return Ok(Vec::new());
     }

@@ -210,11 +210,7 @@ pub fn backward_kernel(geometry: &ConvGeometry, x: &[f32], dy: &[f32]) -> Vec<f3
 /// When `dy` is not whole rows of `geometry`.
 #[must_use]
 pub fn backward_bias(geometry: &ConvGeometry, dy: &[f32]) -> Vec<f32> {
-    assert!(
-        dy.len().is_multiple_of(geometry.output_len()),
-        "{} values are no rows",
-        dy.len()
-    );
+    ConvGeometry::rows(dy, geometry.output_len());
     sum_cells(dy, geometry.filters)
 }
 

@@ -13,8 +13,6 @@
 //! ([`lookup`](super::lookup)) or, where that does not reach, is masked to the cell that its maximum came from. Windows over nothing
 //! but zeros are left out.
 
-use std::cell::RefCell;
-
 use super::ConvGeometry;
 use super::field::{Field, Run};
 use super::lookup::{Lookup, Row};
@@ -23,7 +21,7 @@ use super::tile::{load_up_to, store};
 use crate::nn::kernels::max_pool::CLOSED;
 use crate::nn::kernels::simd::{Isa, Simd, Work, run};
 use crate::nn::kernels::window::Window;
-use crate::nn::threads::{with_list, with_scratch};
+use crate::nn::threads::{listed, with_list, with_room, with_scratch};
 
 /// Vectors of a long patch whose sums are in registers together.
 const VECTORS: usize = 12;
@@ -53,20 +51,16 @@ struct Slope {
     value: f32,
 }
 
-/// Lends `work` a thread's own lists: `slopes` with whatever was left in them, and `counts` zeros.
+listed!(Slope);
+
+/// Lends `work` room for `slopes`, with whatever was left in it, and `counts` zeros.
 fn with_lists<R>(slopes: usize, counts: usize, work: impl FnOnce(&mut [Slope], &mut [usize]) -> R) -> R {
-    thread_local! {
-        static LISTS: RefCell<(Vec<Slope>, Vec<usize>)> = const { RefCell::new((Vec::new(), Vec::new())) };
-    }
-    let (mut of_slopes, mut of_counts) = LISTS.take();
-    if of_slopes.len() < slopes {
-        of_slopes.resize(slopes, Slope::default());
-    }
-    of_counts.clear();
-    of_counts.resize(counts, 0);
-    let result = work(&mut of_slopes[..slopes], &mut of_counts);
-    LISTS.set((of_slopes, of_counts));
-    result
+    with_room(slopes, |slopes| {
+        with_list(|zeros| {
+            zeros.resize(counts, 0);
+            work(slopes, zeros)
+        })
+    })
 }
 
 /// A place in a field or kernel, which holds fewer values than 2^32.

@@ -212,7 +212,8 @@ pub fn run<W: Work>(isa: Isa, work: W) -> W::Output {
     }
 }
 
-/// Runs plain loops compiled for `isa`, for the compiler to make vectors of. Mark the closure `#[inline(always)]`.
+/// Runs plain loops compiled for `isa`, for the compiler to make vectors of. Mark the closure `#[inline(always)]`, and every closure and
+/// function that it calls: what is not inlined is compiled for the baseline, without a word.
 pub fn vectorized<R>(isa: Isa, loops: impl FnOnce() -> R) -> R {
     struct Loops<F>(F);
     impl<R, F: FnOnce() -> R> Work for Loops<F> {

@@ -38,8 +38,8 @@ pub(super) fn parts(place: &Place<'_>) -> Vec<Part> {
         _ => DataFormat::ChannelsLast,
     };
     let mut begin = 0;
-    std::iter::once(&place.output)
-        .chain(&place.states)
+    place
+        .outputs()
         .enumerate()
         .map(|(index, output)| {
             let range = begin..begin + output.iter().product::<usize>();
