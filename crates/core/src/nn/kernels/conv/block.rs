@@ -62,7 +62,7 @@ impl ConvBlock {
         let plan = Plan::new(conv, kernel, bias);
         let pooling = MaxPooling::behind_relu(&self.pool, conv.filters);
         let quads = pooling.quads();
-        let chunk_rows = conv.chunk_rows(rows, output_len);
+        let chunk_rows = plan.chunk_rows(conv, rows, output_len);
         let (len, chunk_len) = (rows * output_len, chunk_rows * output_len);
         let (y, winners) = threads::build_pair(
             (len, len),

@@ -7,7 +7,7 @@
 //!
 //! | | forward | input's gradient | kernel's gradient |
 //! |---|---|---|---|
-//! | 3x3, stride 1, 16 channels and filters or more | [`winograd`] | [`transposed`], [`winograd`] | [`kernel_gradient`] |
+//! | 3x3 or 5x5, stride 1, 16 channels and filters or more | [`winograd`] | [`transposed`], [`winograd`] | [`winograd`] |
 //! | stride 1 | [`direct`] | [`transposed`], [`direct`] | [`kernel_gradient`] |
 //! | any other | [`direct`] | [`col2im`] | [`kernel_gradient`] |
 //! | with relu and max-pooling behind it ([`ConvBlock`]) | as above | [`sparse`] | [`sparse`] |
@@ -27,11 +27,13 @@ mod winograd;
 
 pub use block::{ConvBlock, ConvGradients, Winners};
 
-use self::kernel_gradient::KernelGradient;
-use self::plan::Plan;
+use self::plan::{GradientPlan, Plan};
 use super::bias::sum_cells;
 use super::window::{Padding, Window, WindowError};
 use crate::nn::threads;
+
+/// Chunks of work that a batch is cut into at least, to feed many threads.
+const FEWEST_CHUNKS: usize = 8;
 
 /// A convolution of an input with `channels` channels by `filters` filters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,14 +107,14 @@ impl ConvGeometry {
     }
 
     /// How many rows of a batch make one chunk of work, with results of `result` values each: some 100 microseconds and no more results
-    /// than stay near from being zeroed to being written, but not less than eight chunks.
+    /// than stay near from being zeroed to being written, but not less than [`FEWEST_CHUNKS`].
     fn chunk_rows(&self, rows: usize, result: usize) -> usize {
         const CHUNK_COST: usize = 1 << 24;
         const NEAR: usize = 64 << 10;
         (CHUNK_COST / self.cost(1))
             .min(NEAR / result.max(1))
             .clamp(1, 64)
-            .min(rows.div_ceil(8))
+            .min(rows.div_ceil(FEWEST_CHUNKS))
             .max(1)
     }
 
@@ -145,8 +147,8 @@ pub fn forward(geometry: &ConvGeometry, x: &[f32], kernel: &[f32], bias: Option<
     let (input_len, output_len) = (geometry.input_len(), geometry.output_len());
     let rows = ConvGeometry::rows(x, input_len);
     geometry.check_kernel(kernel);
-    let chunk_rows = geometry.chunk_rows(rows, output_len);
     let plan = Plan::new(geometry, kernel, bias);
+    let chunk_rows = plan.chunk_rows(geometry, rows, output_len);
     threads::build(
         rows * output_len,
         chunk_rows * output_len,
@@ -192,15 +194,12 @@ pub fn backward_kernel(geometry: &ConvGeometry, x: &[f32], dy: &[f32]) -> Vec<f3
     let rows = ConvGeometry::rows(dy, output_len);
     assert_eq!(x.len(), rows * input_len, "an input of {rows} rows");
     let groups = threads::reduction_groups(rows, geometry.kernel_len());
-    let prepared = KernelGradient::new(geometry);
+    let plan = GradientPlan::new(geometry, rows / groups);
     threads::sum_groups(geometry.kernel_len(), groups, geometry.cost(rows), |group, dk| {
-        for row in threads::group_rows(rows, groups, group) {
-            prepared.add(
-                &x[row * input_len..][..input_len],
-                &dy[row * output_len..][..output_len],
-                dk,
-            );
-        }
+        let rows = threads::group_rows(rows, groups, group);
+        let x = &x[rows.start * input_len..rows.end * input_len];
+        let dy = &dy[rows.start * output_len..rows.end * output_len];
+        plan.add(geometry, x, dy, dk);
     })
 }
 

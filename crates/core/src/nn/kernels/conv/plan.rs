@@ -1,14 +1,15 @@
 //! Which way a convolution is computed.
 
-use super::ConvGeometry;
 use super::direct::Prepared;
-use super::winograd::{self, Winograd};
+use super::kernel_gradient::KernelGradient;
+use super::winograd::{self, Winograd, WinogradGradient};
+use super::{ConvGeometry, FEWEST_CHUNKS};
 
 /// A convolution with its kernel and bias made ready for a batch.
 pub enum Plan {
     /// Straight from the input: every geometry.
     Direct(Prepared),
-    /// 3x3 with some channels and filters.
+    /// 3x3 and 5x5 with some channels and filters.
     Winograd(Winograd),
 }
 
@@ -22,11 +23,52 @@ impl Plan {
         }
     }
 
+    /// How many of `rows` rows make one chunk of work.
+    pub fn chunk_rows(&self, geometry: &ConvGeometry, rows: usize, result: usize) -> usize {
+        let chunk_rows = geometry.chunk_rows(rows, result);
+        match self {
+            Self::Direct(_) => chunk_rows,
+            Self::Winograd(winograd) => chunk_rows.max(winograd.fewest_rows().min(rows.div_ceil(FEWEST_CHUNKS))),
+        }
+    }
+
     /// `y = patches(x) kernel + bias` for the rows in `x`, on the calling thread.
     pub fn forward(&self, x: &[f32], y: &mut [f32]) {
         match self {
             Self::Direct(prepared) => prepared.forward(x, y),
             Self::Winograd(winograd) => winograd.forward(x, y),
+        }
+    }
+}
+
+/// How the kernel's gradient is computed.
+pub enum GradientPlan {
+    /// Straight from the input: every geometry.
+    Direct(KernelGradient),
+    /// 3x3 and 5x5 with some channels and filters.
+    Winograd(WinogradGradient),
+}
+
+impl GradientPlan {
+    /// The fastest way for a geometry, summed over `rows` rows at a time.
+    pub fn new(geometry: &ConvGeometry, rows: usize) -> Self {
+        if winograd::suits_gradient(geometry, rows) {
+            Self::Winograd(WinogradGradient::new(geometry))
+        } else {
+            Self::Direct(KernelGradient::new(geometry))
+        }
+    }
+
+    /// Adds `patches(x)ᵀ dy` to `dk` `[patch, filters]` for the rows in `x`, on the calling thread.
+    pub fn add(&self, geometry: &ConvGeometry, x: &[f32], dy: &[f32], dk: &mut [f32]) {
+        match self {
+            Self::Direct(direct) => {
+                let rows = x.chunks_exact(geometry.input_len());
+                for (x, dy) in rows.zip(dy.chunks_exact(geometry.output_len())) {
+                    direct.add(x, dy, dk);
+                }
+            }
+            Self::Winograd(winograd) => winograd.add(x, dy, dk),
         }
     }
 }

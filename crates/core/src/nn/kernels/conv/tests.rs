@@ -87,12 +87,15 @@ fn geometries() -> impl Strategy<Value = ConvGeometry> {
         })
 }
 
-/// Pictures with 3x3 kernels as most networks have them, so that the paths made for these are met.
+/// Pictures with 3x3 and 5x5 kernels as most networks have them, so that the paths made for these are met.
 fn pictures() -> impl Strategy<Value = ConvGeometry> {
-    (3_usize..17, 3_usize..17, 1_usize..40, 1_usize..70, any::<bool>()).prop_map(
-        |(height, width, channels, filters, same)| {
+    let cells = prop_oneof![Just(3_usize), Just(5)];
+    let lengths = (0_usize..14, 0_usize..14);
+    (cells, lengths, 1_usize..40, 1_usize..70, any::<bool>()).prop_map(
+        |(cells, (height, width), channels, filters, same)| {
+            let input = [cells + height, cells + width];
             let padding = if same { Padding::Same } else { Padding::Valid };
-            ConvGeometry::new(&[height, width], channels, &[3, 3], filters, &[1, 1], &[1, 1], padding).unwrap()
+            ConvGeometry::new(&input, channels, &[cells; 2], filters, &[1, 1], &[1, 1], padding).unwrap()
         },
     )
 }
@@ -216,7 +219,7 @@ fn block_is_its_three_layers(g: &ConvGeometry, (size, stride, same): (usize, usi
 }
 
 /// One convolution for each way to compute it.
-fn of_every_plan() -> [ConvGeometry; 4] {
+fn of_every_plan() -> [ConvGeometry; 5] {
     let same = |input: &[usize], channels, kernel: &[usize], filters, strides: &[usize]| {
         ConvGeometry::new(
             input,
@@ -232,6 +235,7 @@ fn of_every_plan() -> [ConvGeometry; 4] {
     [
         same(&[28, 28], 1, &[3, 3], 64, &[1, 1]),
         same(&[14, 14], 64, &[3, 3], 32, &[1, 1]),
+        same(&[9, 12], 20, &[5, 5], 24, &[1, 1]),
         same(&[40], 16, &[5], 24, &[2]),
         same(&[6, 6, 6], 8, &[2, 2, 2], 20, &[1, 1, 1]),
     ]

@@ -1,0 +1,298 @@
+//! A convolution by tiles. Vectors run over channels in the input's transformation and over filters in the output's.
+
+use super::transforms::{at_points, from_points, scaled};
+use super::{CACHED, GAP, IN, PLACES, TILES, Tiling};
+use crate::nn::kernels::conv::ConvGeometry;
+use crate::nn::kernels::conv::field::Run;
+use crate::nn::kernels::conv::tile::{load_up_to, product, store};
+use crate::nn::kernels::simd::{Simd, Work, run};
+use crate::nn::threads::{Aligned, with_scratch};
+
+/// A transformed kernel and the tiles of a row: made once for a batch.
+pub struct Winograd {
+    tiling: Tiling,
+    filters: usize,
+    /// Vectors of filters in a register tile, and register tiles.
+    vectors: usize,
+    blocks: usize,
+    /// `[place, block, channels, vectors]`.
+    kernel: Aligned,
+    /// Filled up with zeros to whole blocks.
+    bias: Aligned,
+}
+
+impl Winograd {
+    /// Transforms a kernel `[height, width, channels, filters]` for a batch, for the instruction set of the calling thread.
+    pub fn new(geometry: &ConvGeometry, kernel: &[f32], bias: Option<&[f32]>) -> Self {
+        let tiling = Tiling::new(geometry);
+        let (isa, channels, filters) = (tiling.isa, geometry.channels, geometry.filters);
+        let vectors = if filters > isa.lanes() { 2 } else { 1 };
+        let width = vectors * isa.lanes();
+        let blocks = filters.div_ceil(width);
+        let mut padded_bias = Aligned::zeroed(blocks * width);
+        if let Some(bias) = bias {
+            padded_bias[..filters].copy_from_slice(bias);
+        }
+        let mut transformed = Aligned::zeroed(PLACES * blocks * width * channels);
+        let work = TransformKernel {
+            cells: tiling.cells,
+            kernel,
+            channels,
+            filters,
+            width,
+            blocks,
+            transformed: &mut transformed,
+        };
+        run(isa, work);
+        Self {
+            tiling,
+            filters,
+            vectors,
+            blocks,
+            kernel: transformed,
+            bias: padded_bias,
+        }
+    }
+
+    /// `y = patches(x) kernel + bias` for the rows in `x`.
+    pub fn forward(&self, x: &[f32], y: &mut [f32]) {
+        let Self { tiling, filters, .. } = self;
+        let rows = y.len() / (tiling.output[0] * tiling.output[1] * filters);
+        let (inputs, outputs) = (tiling.stride(), self.blocks * self.vectors * tiling.isa.lanes());
+        let total = rows * tiling.of_row();
+        let at_once = tiling.at_once(outputs, self.fewest_tiles(), total);
+        let [inputs, outputs] = [inputs, outputs].map(|len| PLACES * (at_once * len + GAP));
+        tiling.with_fields(x, rows, |fields| {
+            with_scratch(inputs + outputs, |scratch| {
+                let (transformed, products) = scratch.split_at_mut(inputs);
+                for first in (0..total).step_by(at_once) {
+                    let work = Tiles {
+                        plan: self,
+                        fields,
+                        y: &mut *y,
+                        range: first..(first + at_once).min(total),
+                        transformed,
+                        products,
+                    };
+                    run(tiling.isa, work);
+                }
+            });
+        });
+    }
+
+    /// Rows of a batch that should be computed together, if there are enough.
+    pub fn fewest_rows(&self) -> usize {
+        self.fewest_tiles().div_ceil(self.tiling.of_row())
+    }
+
+    /// Tiles that should be multiplied at once: some more if the kernel has to come from an outer cache each time.
+    fn fewest_tiles(&self) -> usize {
+        if self.kernel.len() > CACHED { 3 * TILES } else { TILES }
+    }
+}
+
+/// `G g Gᵀ` of all channels and filters.
+struct TransformKernel<'a> {
+    cells: usize,
+    kernel: &'a [f32],
+    channels: usize,
+    filters: usize,
+    width: usize,
+    blocks: usize,
+    transformed: &'a mut [f32],
+}
+
+impl Work for TransformKernel<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        match self.cells {
+            3 => self.transform::<S, 3>(s),
+            _ => self.transform::<S, 5>(s),
+        }
+    }
+}
+
+impl TransformKernel<'_> {
+    #[inline(always)]
+    fn transform<S: Simd, const CELLS: usize>(self, s: S) {
+        let Self {
+            channels,
+            filters,
+            width,
+            blocks,
+            ..
+        } = self;
+        assert!(self.kernel.len() == CELLS * CELLS * channels * filters && blocks * width >= filters);
+        assert!(self.transformed.len() == PLACES * blocks * width * channels);
+        for channel in 0..channels {
+            let mut filter = 0;
+            while filter < filters {
+                // SAFETY: the kernel has all its cells of `channels` by `filters`; `transformed` has whole vectors of filters for each
+                // place, block and channel.
+                unsafe {
+                    let g = self.kernel.as_ptr().add(channel * filters + filter);
+                    let mut half = [[s.splat(0.0); CELLS]; IN];
+                    for column in 0..CELLS {
+                        let mut cells = [s.splat(0.0); CELLS];
+                        for (row, cell) in cells.iter_mut().enumerate() {
+                            let at = (row * CELLS + column) * channels * filters;
+                            *cell = load_up_to(s, g.add(at), filters - filter);
+                        }
+                        for (half, place) in half.iter_mut().zip(scaled(s, at_points(s, &cells))) {
+                            half[column] = place;
+                        }
+                    }
+                    let to = self.transformed.as_mut_ptr();
+                    let to = to.add((filter / width * channels + channel) * width + filter % width);
+                    for (row, half) in half.iter().enumerate() {
+                        for (column, place) in scaled(s, at_points(s, half)).into_iter().enumerate() {
+                            s.store(to.add((row * IN + column) * blocks * channels * width), place);
+                        }
+                    }
+                }
+                filter += S::LANES;
+            }
+        }
+    }
+}
+
+/// The tiles `range` of all rows in `fields`, whose transformed inputs and products fit into the scratch.
+struct Tiles<'a> {
+    plan: &'a Winograd,
+    fields: &'a [f32],
+    y: &'a mut [f32],
+    range: std::ops::Range<usize>,
+    transformed: &'a mut [f32],
+    products: &'a mut [f32],
+}
+
+impl Work for Tiles<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(mut self, s: S) {
+        self.plan
+            .tiling
+            .transform(s, self.fields, self.range.clone(), self.transformed);
+        match (self.plan.vectors, S::ACCUMULATORS >= 24) {
+            (2, true) => self.multiply::<S, 12, 6, 2>(s),
+            (2, false) => self.multiply::<S, 6, 3, 2>(s),
+            _ => self.multiply::<S, 12, 6, 1>(s),
+        }
+        match self.plan.tiling.cells {
+            3 => self.transform_back::<S, 4>(s),
+            _ => self.transform_back::<S, 2>(s),
+        }
+    }
+}
+
+impl Tiles<'_> {
+    /// The 36 products, `[place, tile, filters]` in whole vectors, with a [`GAP`] behind each place.
+    #[inline(always)]
+    fn multiply<S: Simd, const P: usize, const HALF: usize, const V: usize>(&mut self, s: S) {
+        let tiles = self.range.len();
+        for place in 0..PLACES {
+            for block in 0..self.plan.blocks {
+                let mut tile = 0;
+                while tile < tiles {
+                    if tiles - tile > HALF {
+                        self.multiply_tile::<S, P, V>(s, place, block, tile);
+                        tile += P;
+                    } else {
+                        self.multiply_tile::<S, HALF, V>(s, place, block, tile);
+                        tile += HALF;
+                    }
+                }
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn multiply_tile<S: Simd, const P: usize, const V: usize>(
+        &mut self,
+        s: S,
+        place: usize,
+        block: usize,
+        tile: usize,
+    ) {
+        let Winograd {
+            tiling, blocks, kernel, ..
+        } = self.plan;
+        let (width, tiles, channels) = (V * S::LANES, self.range.len(), tiling.channels);
+        let (input_stride, output_stride) = (tiling.stride(), blocks * width);
+        let [inputs, outputs] = [input_stride, output_stride].map(|stride| place * (tiles * stride + GAP));
+        // SAFETY: tiles beyond the last repeat it and are not stored; the scratch holds all places of all tiles, in whole vectors,
+        // and `kernel` has `V` vectors for each channel of each place and block.
+        unsafe {
+            let mut from = [self.transformed.as_ptr(); P];
+            for (p, from) in from.iter_mut().enumerate() {
+                *from = from.add(inputs + (tile + p).min(tiles - 1) * input_stride);
+            }
+            let mut sums = [[s.splat(0.0); V]; P];
+            let kernel = kernel.as_ptr().add((place * blocks + block) * channels * width);
+            let all = Run {
+                offset: 0,
+                len: channels,
+            };
+            product(s, &from, &[all], kernel, &mut sums);
+            for (p, sums) in sums.iter().enumerate().take(tiles - tile) {
+                let to = self
+                    .products
+                    .as_mut_ptr()
+                    .add(outputs + (tile + p) * output_stride + block * width);
+                store(s, to, width, sums);
+            }
+        }
+    }
+
+    /// `Aᵀ m A + bias` of every tile and filter, to the outputs that exist.
+    #[inline(always)]
+    fn transform_back<S: Simd, const OUT: usize>(&mut self, s: S) {
+        let Winograd {
+            tiling,
+            filters,
+            blocks,
+            vectors,
+            bias,
+            ..
+        } = self.plan;
+        let [height, width] = tiling.output;
+        let stride = blocks * vectors * S::LANES;
+        let place_stride = self.range.len() * stride + GAP;
+        for (at, tile) in self.range.clone().enumerate() {
+            let (row, top, left) = tiling.place(tile);
+            let (top, left) = (top * OUT, left * OUT);
+            let mut filter = 0;
+            while filter < *filters {
+                // SAFETY: `products` and `bias` have whole vectors up to the last filter; only outputs inside `y` are written, and of
+                // these only the filters that exist.
+                unsafe {
+                    let m = self.products.as_ptr().add(at * stride + filter);
+                    let mut half = [[s.splat(0.0); IN]; OUT];
+                    for column in 0..IN {
+                        let mut places = [s.splat(0.0); IN];
+                        for (height, place) in places.iter_mut().enumerate() {
+                            *place = s.load(m.add((height * IN + column) * place_stride));
+                        }
+                        let sums: [_; OUT] = from_points(s, &places);
+                        for (half, sum) in half.iter_mut().zip(sums) {
+                            half[column] = sum;
+                        }
+                    }
+                    let bias = s.load(bias.as_ptr().add(filter));
+                    for (down, half) in half.iter().enumerate().take(height - top) {
+                        let sums: [_; OUT] = from_points(s, half);
+                        for (across, sum) in sums.iter().enumerate().take(width - left) {
+                            let window = (row * height + top + down) * width + left + across;
+                            let to = self.y.as_mut_ptr().add(window * filters + filter);
+                            store(s, to, filters - filter, &[s.add(*sum, bias)]);
+                        }
+                    }
+                }
+                filter += S::LANES;
+            }
+        }
+    }
+}

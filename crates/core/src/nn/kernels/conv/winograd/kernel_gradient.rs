@@ -1,0 +1,271 @@
+//! The kernel's gradient by tiles. Vectors run over channels in the input's transformation and over filters everywhere else.
+
+use super::transforms::{at_points, from_points, scaled};
+use super::{CACHED, GAP, IN, PLACES, TILES, Tiling};
+use crate::nn::kernels::conv::ConvGeometry;
+use crate::nn::kernels::conv::tile::{Block, blocks, load_up_to, store};
+use crate::nn::kernels::simd::{Simd, Work, run};
+use crate::nn::threads::with_scratch;
+
+/// The tiles of a row, and blocks of filters: made once for a batch.
+pub struct WinogradGradient {
+    tiling: Tiling,
+    filters: usize,
+    blocks: Vec<Block>,
+    /// Filters in whole vectors.
+    stride: usize,
+}
+
+impl WinogradGradient {
+    /// Prepares for a batch, for the instruction set of the calling thread.
+    pub fn new(geometry: &ConvGeometry) -> Self {
+        let tiling = Tiling::new(geometry);
+        let blocks = blocks(tiling.isa, geometry.filters, geometry.channels);
+        let stride = blocks.iter().map(|block| block.vectors).sum::<usize>() * tiling.isa.lanes();
+        Self {
+            tiling,
+            filters: geometry.filters,
+            blocks,
+            stride,
+        }
+    }
+
+    /// Adds `patches(x)ᵀ dy` to `dk` `[height, width, channels, filters]`, for some rows of the batch.
+    pub fn add(&self, x: &[f32], dy: &[f32], dk: &mut [f32]) {
+        let Self { tiling, stride, .. } = self;
+        let (cells, channels) = (tiling.cells, tiling.channels);
+        let rows = dy.len() / (tiling.output[0] * tiling.output[1] * self.filters);
+        assert_eq!(dk.len(), cells * cells * channels * self.filters);
+        let total = rows * tiling.of_row();
+        let sums_len = PLACES * (channels * stride + GAP);
+        // The sums are visited for all of them: more at once if they lie in an outer cache.
+        let fewest = if sums_len > CACHED { 3 * TILES } else { 2 * TILES };
+        let at_once = tiling.at_once(*stride, fewest, total);
+        let [inputs, slopes] = [tiling.stride(), *stride].map(|len| PLACES * (at_once * len + GAP));
+        tiling.with_fields(x, rows, |fields| {
+            with_scratch(sums_len + inputs + slopes, |scratch| {
+                let (sums, scratch) = scratch.split_at_mut(sums_len);
+                let (inputs, slopes) = scratch.split_at_mut(inputs);
+                sums.fill(0.0);
+                for first in (0..total).step_by(at_once) {
+                    let work = Tiles {
+                        plan: self,
+                        fields,
+                        dy,
+                        range: first..(first + at_once).min(total),
+                        inputs,
+                        slopes,
+                        sums,
+                    };
+                    run(tiling.isa, work);
+                }
+                let plan = self;
+                run(tiling.isa, TransformSums { plan, sums, dk });
+            });
+        });
+    }
+}
+
+/// The tiles `range` of all rows in `fields` and `dy`, whose transformations fit into the scratch.
+struct Tiles<'a> {
+    plan: &'a WinogradGradient,
+    fields: &'a [f32],
+    dy: &'a [f32],
+    range: std::ops::Range<usize>,
+    /// `[place, tile, channels]`.
+    inputs: &'a mut [f32],
+    /// `[place, block, tile, vectors]`.
+    slopes: &'a mut [f32],
+    /// `[place, block, channels, vectors]`.
+    sums: &'a mut [f32],
+}
+
+impl Work for Tiles<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(mut self, s: S) {
+        self.plan
+            .tiling
+            .transform(s, self.fields, self.range.clone(), self.inputs);
+        match self.plan.tiling.cells {
+            3 => self.transform_slopes::<S, 4>(s),
+            _ => self.transform_slopes::<S, 2>(s),
+        }
+        for place in 0..PLACES {
+            for block in &self.plan.blocks {
+                match (block.vectors, S::ACCUMULATORS >= 24) {
+                    (4, _) => self.multiply::<S, 6, 4>(s, place, *block),
+                    (2, true) => self.multiply::<S, 12, 2>(s, place, *block),
+                    (2, false) => self.multiply::<S, 6, 2>(s, place, *block),
+                    _ => self.multiply::<S, 12, 1>(s, place, *block),
+                }
+            }
+        }
+    }
+}
+
+impl Tiles<'_> {
+    /// `A dy Aᵀ` of every tile and filter.
+    #[inline(always)]
+    fn transform_slopes<S: Simd, const OUT: usize>(&mut self, s: S) {
+        let WinogradGradient {
+            tiling,
+            filters,
+            blocks,
+            stride,
+        } = self.plan;
+        let [height, width] = tiling.output;
+        let tiles = self.range.len();
+        let place_stride = tiles * stride + GAP;
+        let rows = self.range.end.div_ceil(tiling.of_row());
+        assert!(self.dy.len() >= rows * height * width * filters && self.slopes.len() >= PLACES * place_stride);
+        for block in blocks {
+            let wide = block.vectors * S::LANES;
+            let last = (block.first + wide).min(*filters);
+            for (at, tile) in self.range.clone().enumerate() {
+                let (row, top, left) = tiling.place(tile);
+                let (top, left) = (top * OUT, left * OUT);
+                let mut filter = block.first;
+                while filter < last {
+                    // SAFETY: only gradients of outputs that exist are read, and of these only filters that exist; `slopes` has room
+                    // for all places of these tiles in whole blocks.
+                    unsafe {
+                        let mut half = [[s.splat(0.0); OUT]; IN];
+                        for column in 0..OUT.min(width - left) {
+                            let mut cells = [s.splat(0.0); OUT];
+                            for (down, cell) in cells.iter_mut().enumerate().take(height - top) {
+                                let window = (row * height + top + down) * width + left + column;
+                                let from = self.dy.as_ptr().add(window * filters + filter);
+                                *cell = load_up_to(s, from, filters - filter);
+                            }
+                            for (half, place) in half.iter_mut().zip(at_points(s, &cells)) {
+                                half[column] = place;
+                            }
+                        }
+                        let to = block.first * tiles + at * wide + filter - block.first;
+                        let to = self.slopes.as_mut_ptr().add(to);
+                        for (down, half) in half.iter().enumerate() {
+                            for (across, place) in at_points(s, half).into_iter().enumerate() {
+                                s.store(to.add((down * IN + across) * place_stride), place);
+                            }
+                        }
+                    }
+                    filter += S::LANES;
+                }
+            }
+        }
+    }
+
+    /// Adds to the sums of a place and a block of filters, `P` channels at a time.
+    #[inline(always)]
+    fn multiply<S: Simd, const P: usize, const V: usize>(&mut self, s: S, place: usize, block: Block) {
+        let WinogradGradient { tiling, stride, .. } = self.plan;
+        let (tiles, channels, wide) = (self.range.len(), tiling.channels, V * S::LANES);
+        let input_stride = tiling.stride();
+        let [inputs, slopes] = [input_stride, *stride].map(|stride| place * (tiles * stride + GAP));
+        for first in (0..channels).step_by(P) {
+            // SAFETY: channels beyond the last repeat it and are not stored; inputs and slopes have all places of all tiles, and the
+            // sums a whole block for each channel of each place.
+            unsafe {
+                let from = self.inputs.as_ptr().add(inputs);
+                let mut dy = self.slopes.as_ptr().add(slopes + block.first * tiles);
+                let to = place * (channels * stride + GAP) + block.kernel_at + first * wide;
+                let to = self.sums.as_mut_ptr().add(to);
+                let mut sums = [[s.splat(0.0); V]; P];
+                let mut at = [0; P];
+                for (p, at) in at.iter_mut().enumerate() {
+                    *at = (first + p).min(channels - 1);
+                }
+                for tile in 0..tiles {
+                    let from = from.add(tile * input_stride);
+                    let mut row = [s.splat(0.0); V];
+                    for (v, row) in row.iter_mut().enumerate() {
+                        *row = s.load(dy.add(v * S::LANES));
+                    }
+                    dy = dy.add(wide);
+                    for p in 0..P {
+                        let x = s.splat(*from.add(at[p]));
+                        for v in 0..V {
+                            sums[p][v] = s.mul_add(x, row[v], sums[p][v]);
+                        }
+                    }
+                }
+                for (p, sums) in sums.iter().enumerate().take(channels - first) {
+                    for (v, sum) in sums.iter().enumerate() {
+                        let to = to.add(p * wide + v * S::LANES);
+                        s.store(to, s.add(s.load(to.cast_const()), *sum));
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Adds `Gᵀ sums G` to the kernel's gradient.
+struct TransformSums<'a> {
+    plan: &'a WinogradGradient,
+    sums: &'a [f32],
+    dk: &'a mut [f32],
+}
+
+impl Work for TransformSums<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        match self.plan.tiling.cells {
+            3 => self.transform::<S, 3>(s),
+            _ => self.transform::<S, 5>(s),
+        }
+    }
+}
+
+impl TransformSums<'_> {
+    #[inline(always)]
+    fn transform<S: Simd, const CELLS: usize>(self, s: S) {
+        let WinogradGradient {
+            tiling,
+            filters,
+            blocks,
+            stride,
+        } = self.plan;
+        let channels = tiling.channels;
+        let place_stride = channels * stride + GAP;
+        assert!(self.sums.len() == PLACES * place_stride && self.dk.len() == CELLS * CELLS * channels * filters);
+        for block in blocks {
+            let wide = block.vectors * S::LANES;
+            let last = (block.first + wide).min(*filters);
+            for channel in 0..channels {
+                for filter in (block.first..last).step_by(S::LANES) {
+                    // SAFETY: the sums have a whole block for each channel of each place; of `dk` only filters that exist are read and
+                    // written.
+                    unsafe {
+                        let from = block.kernel_at + channel * wide + filter - block.first;
+                        let from = self.sums.as_ptr().add(from);
+                        let mut half = [[s.splat(0.0); IN]; CELLS];
+                        for column in 0..IN {
+                            let mut places = [s.splat(0.0); IN];
+                            for (row, place) in places.iter_mut().enumerate() {
+                                *place = s.load(from.add((row * IN + column) * place_stride));
+                            }
+                            let cells: [_; CELLS] = from_points(s, &scaled(s, places));
+                            for (half, cell) in half.iter_mut().zip(cells) {
+                                half[column] = cell;
+                            }
+                        }
+                        for (row, half) in half.iter().enumerate() {
+                            let cells: [_; CELLS] = from_points(s, &scaled(s, *half));
+                            for (column, cell) in cells.into_iter().enumerate() {
+                                let at = ((row * CELLS + column) * channels + channel) * filters + filter;
+                                let to = self.dk.as_mut_ptr().add(at);
+                                let before = load_up_to(s, to.cast_const(), filters - filter);
+                                store(s, to, filters - filter, &[s.add(before, cell)]);
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}

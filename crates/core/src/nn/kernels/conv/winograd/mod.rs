@@ -1,0 +1,197 @@
+//! 3x3 and 5x5 convolutions of pictures at about a third of the multiplications: Winograd's F(4x4, 3x3) and F(2x2, 5x5).
+//!
+//! After Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks" (2016). A tile of `m` by `m` outputs of an `r` by `r` kernel
+//! needs `m + r - 1 = 6` by 6 inputs `d`. With the kernel `g` of one channel and filter,
+//!
+//! ```text
+//! outputs = Aᵀ ( (G g Gᵀ) * (Bᵀ d B) ) A        * element by element
+//!
+//!      |4  0 -5  0  1  0|
+//!      |0 -4 -4  1  1  0|
+//! Bᵀ = |0  4 -4 -1  1  0|      A x: the polynomial with coefficients x at the points 0, 1, -1, 2, -2 and infinity
+//!      |0 -2 -1  2  1  0|      G x: the same, times 1/4, -1/6, -1/6, 1/24, 1/24 and 1
+//!      |0  2 -1 -2  1  0|
+//!      |0  4  0 -5  0  1|
+//! ```
+//!
+//! The products of the 36 places, summed over channels, are 36 products of matrices `[tiles, channels] x [channels, filters]`: 36
+//! multiply-adds for 16 outputs instead of 144, or for 4 outputs instead of 100. The transformations only add and shift scales; they
+//! cost a few percent once there are some sixteen channels and filters. Rounding grows with the scales: outputs are off by some 2e-6 of
+//! the largest ([`Winograd`]).
+//!
+//! Everything here is linear in `d` and in `g`, so the kernel's gradient is the same read from right to left ([`WinogradGradient`]):
+//!
+//! ```text
+//! dg = Gᵀ ( sum over tiles of (A dy Aᵀ) * (Bᵀ d B) ) G
+//! ```
+//!
+//! 36 products of matrices `[channels, tiles] x [tiles, filters]`, and as many multiplications fewer.
+
+mod forward;
+mod kernel_gradient;
+mod transforms;
+
+pub use self::forward::Winograd;
+pub use self::kernel_gradient::WinogradGradient;
+
+use self::transforms::input_transform;
+use super::ConvGeometry;
+use super::field::Field;
+use super::tile::load_up_to;
+use crate::nn::kernels::simd::{Isa, Simd};
+use crate::nn::threads::with_scratch;
+
+/// Inputs along each axis of a tile.
+const IN: usize = 6;
+/// Places of a transformed tile.
+const PLACES: usize = IN * IN;
+/// Tiles that are multiplied together.
+const TILES: usize = 12;
+/// Values of transformed tiles that stay in a core's cache beside the kernel.
+const CACHED: usize = 96 << 10;
+/// Values left out behind the tiles of each place: a cache line, so that a tile's places do not all fall on a few sets of the innermost
+/// cache.
+const GAP: usize = 16;
+
+/// Outputs along each axis of a tile, of a kernel of `cells` along each axis.
+const fn outputs(cells: usize) -> usize {
+    IN + 1 - cells
+}
+
+/// Whether a convolution is of the kind that is computed here, and large enough to gain.
+pub fn suits(geometry: &ConvGeometry) -> bool {
+    const FEWEST: usize = 16;
+    let w = &geometry.window;
+    let [depth, height, width] = w.kernel;
+    depth == 1
+        && height == width
+        && matches!(width, 3 | 5)
+        && w.strides == [1; 3]
+        && w.dilation == [1; 3]
+        && w.input[0] == 1
+        && geometry.channels >= FEWEST
+        && geometry.filters >= FEWEST
+        && w.output[1] >= outputs(width)
+        && w.output[2] >= outputs(width)
+}
+
+/// Whether the kernel's gradient is such too, summed over `rows` rows: the sums are transformed back once, and are four times as many as
+/// the kernel's values.
+pub fn suits_gradient(geometry: &ConvGeometry, rows: usize) -> bool {
+    const FEWEST_TILES: usize = 16;
+    const MOST_SUMS: usize = 4 << 20;
+    let w = &geometry.window;
+    let tiles = |axis: usize| w.output[axis].div_ceil(outputs(w.kernel[2]));
+    suits(geometry)
+        && rows * tiles(1) * tiles(2) >= FEWEST_TILES
+        && PLACES * geometry.channels * geometry.filters <= MOST_SUMS
+}
+
+/// The tiles of the rows of a batch, and where their inputs lie.
+struct Tiling {
+    isa: Isa,
+    field: Field,
+    channels: usize,
+    /// Cells of the kernel along each axis.
+    cells: usize,
+    output: [usize; 2],
+    tiles: [usize; 2],
+    /// Values from one line of the field to the next.
+    line: usize,
+}
+
+impl Tiling {
+    /// For the instruction set of the calling thread.
+    fn new(geometry: &ConvGeometry) -> Self {
+        let window = &geometry.window;
+        let (cells, output) = (window.kernel[2], [window.output[1], window.output[2]]);
+        let out = outputs(cells);
+        let tiles = output.map(|length| length.div_ceil(out));
+        let [height, width] = tiles.map(|tiles| tiles * out + IN - out);
+        let field = Field::with_dims(geometry, [1, height, width]);
+        Self {
+            isa: Isa::current(),
+            line: field.line(),
+            field,
+            channels: geometry.channels,
+            cells,
+            output,
+            tiles,
+        }
+    }
+
+    /// Tiles of a row.
+    fn of_row(&self) -> usize {
+        self.tiles[0] * self.tiles[1]
+    }
+
+    /// Values of a tile at one place, in whole vectors.
+    fn stride(&self) -> usize {
+        self.channels.next_multiple_of(self.isa.lanes())
+    }
+
+    /// How many of `total` tiles are computed at once, whose transformed inputs and `others` further values for each place are kept.
+    fn at_once(&self, others: usize, fewest: usize, total: usize) -> usize {
+        let tiles = CACHED / (PLACES * (self.stride() + others)) / TILES * TILES;
+        tiles.clamp(fewest, 8 * TILES).min(total)
+    }
+
+    /// Calls `work` with the fields of `rows` rows.
+    fn with_fields<R>(&self, x: &[f32], rows: usize, work: impl FnOnce(&[f32]) -> R) -> R {
+        if self.field.is_input() {
+            assert_eq!(x.len(), rows * self.field.len());
+            return work(x);
+        }
+        with_scratch(rows * self.field.len(), |fields| {
+            self.field.fill(x, fields);
+            work(fields)
+        })
+    }
+
+    /// The row of the batch, and the tile's place along both axes.
+    #[inline(always)]
+    fn place(&self, tile: usize) -> (usize, usize, usize) {
+        let [down, across] = self.tiles;
+        (tile / (down * across), tile / across % down, tile % across)
+    }
+
+    /// `Bᵀ d B` of the tiles `range` and every channel, to `[place, tile, channels]` with a [`GAP`] behind each place.
+    #[inline(always)]
+    fn transform<S: Simd>(&self, s: S, fields: &[f32], range: std::ops::Range<usize>, to: &mut [f32]) {
+        let Self { channels, line, .. } = *self;
+        let stride = self.stride();
+        let place_stride = range.len() * stride + GAP;
+        assert!(range.end.div_ceil(self.of_row()) * self.field.len() <= fields.len());
+        assert!(to.len() >= PLACES * place_stride && stride.is_multiple_of(S::LANES));
+        let out = outputs(self.cells);
+        for (at, tile) in range.enumerate() {
+            let (row, top, left) = self.place(tile);
+            let from = row * self.field.len() + top * out * line + left * out * channels;
+            let mut channel = 0;
+            while channel < channels {
+                // SAFETY: the field has six lines of six cells from each tile's first on, and reading ends with the cell's channels;
+                // `to` has room for all places of these tiles in whole vectors.
+                unsafe {
+                    let d = fields.as_ptr().add(from + channel);
+                    let mut half = [[s.splat(0.0); IN]; IN];
+                    for column in 0..IN {
+                        let mut cells = [s.splat(0.0); IN];
+                        for (height, cell) in cells.iter_mut().enumerate() {
+                            *cell = load_up_to(s, d.add(height * line + column * channels), channels - channel);
+                        }
+                        for (half, place) in half.iter_mut().zip(input_transform(s, &cells)) {
+                            half[column] = place;
+                        }
+                    }
+                    let to = to.as_mut_ptr().add(at * stride + channel);
+                    for (height, half) in half.iter().enumerate() {
+                        for (column, place) in input_transform(s, half).into_iter().enumerate() {
+                            s.store(to.add((height * IN + column) * place_stride), place);
+                        }
+                    }
+                }
+                channel += S::LANES;
+            }
+        }
+    }
+}
