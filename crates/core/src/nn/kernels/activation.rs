@@ -1,7 +1,7 @@
-//! Keras's activations, in place, each with its derivative written in terms of its *result*: a layer that applies one keeps only what
+//! Keras's activations, each with its derivative written in terms of its *result*: a layer that applies one keeps only what
 //! it hands on anyway.
 
-use super::elementwise::{Cost, map_pairs, update, update_with};
+use super::elementwise::{Cost, map, map_pairs, update, update_with};
 use crate::keras::activation::Activation;
 
 /// Selu's scale below 0 (Klambauer et al. 2017), to the digits that Keras uses.
@@ -11,27 +11,71 @@ pub const SELU_SCALE: f32 = 1.050_701;
 
 /// Applies `activation` to rows of `width` values (only softmax looks at a row as a whole).
 pub fn forward(activation: Activation, values: &mut [f32], width: usize) {
+    if activation != Activation::Linear && with_value(activation, Values(&mut *values)).is_none() {
+        values.chunks_exact_mut(width.max(1)).for_each(softmax);
+    }
+}
+
+/// [`forward`] into a vector of its own.
+#[must_use]
+pub fn applied(activation: Activation, values: &[f32], width: usize) -> Vec<f32> {
+    with_value(activation, Copied(values)).unwrap_or_else(|| {
+        let mut y = values.to_vec();
+        y.chunks_exact_mut(width.max(1)).for_each(softmax);
+        y
+    })
+}
+
+/// What is done with an activation's function.
+trait WithValue {
+    type Output;
+
+    fn with(self, cost: Cost, f: impl Fn(f32) -> f32 + Sync) -> Self::Output;
+}
+
+struct Values<'a>(&'a mut [f32]);
+
+impl WithValue for Values<'_> {
+    type Output = ();
+
+    fn with(self, cost: Cost, f: impl Fn(f32) -> f32 + Sync) {
+        update(self.0, cost, f);
+    }
+}
+
+struct Copied<'a>(&'a [f32]);
+
+impl WithValue for Copied<'_> {
+    type Output = Vec<f32>;
+
+    fn with(self, cost: Cost, f: impl Fn(f32) -> f32 + Sync) -> Vec<f32> {
+        map(self.0, cost, f)
+    }
+}
+
+/// Those that look at each value by itself; none for softmax, which looks at a row as a whole.
+fn with_value<W: WithValue>(activation: Activation, work: W) -> Option<W::Output> {
     use Cost::{Arithmetic, Function};
-    match activation {
-        Activation::Linear => {}
-        Activation::Softmax => values.chunks_exact_mut(width.max(1)).for_each(softmax),
-        Activation::Elu => update(values, Function, elu),
-        Activation::Selu => update(values, Function, |x| {
+    Some(match activation {
+        Activation::Softmax => return None,
+        Activation::Linear => work.with(Arithmetic, |x| x),
+        Activation::Elu => work.with(Function, elu),
+        Activation::Selu => work.with(Function, |x| {
             if x > 0.0 {
                 SELU_SCALE * x
             } else {
                 SELU_SCALE * SELU_ALPHA * x.exp_m1()
             }
         }),
-        Activation::Softplus => update(values, Function, softplus),
-        Activation::Softsign => update(values, Arithmetic, |x| x / (1.0 + x.abs())),
+        Activation::Softplus => work.with(Function, softplus),
+        Activation::Softsign => work.with(Arithmetic, |x| x / (1.0 + x.abs())),
         // A product with zero, and not zero: NaN stays NaN.
-        Activation::Relu => update(values, Arithmetic, |x| if x > 0.0 { x } else { 0.0 * x }),
-        Activation::Tanh => update(values, Function, f32::tanh),
-        Activation::Sigmoid => update(values, Function, sigmoid),
-        Activation::HardSigmoid => update(values, Arithmetic, |x| (0.2 * x + 0.5).clamp(0.0, 1.0)),
-        Activation::Exponential => update(values, Function, f32::exp),
-    }
+        Activation::Relu => work.with(Arithmetic, |x| if x > 0.0 { x } else { 0.0 * x }),
+        Activation::Tanh => work.with(Function, f32::tanh),
+        Activation::Sigmoid => work.with(Function, sigmoid),
+        Activation::HardSigmoid => work.with(Arithmetic, |x| (0.2 * x + 0.5).clamp(0.0, 1.0)),
+        Activation::Exponential => work.with(Function, f32::exp),
+    })
 }
 
 /// Turns the gradient with respect to the activation's result `y` into the one with respect to its argument, in place in `dy`.

@@ -3,6 +3,7 @@
 use super::conv::tile::{load_up_to, store};
 use super::simd::{Isa, Simd, Work, run};
 use super::window::Window;
+use crate::nn::threads::Unset;
 
 /// Vectors of channels that are summed side by side.
 const VECTORS: usize = 4;
@@ -38,20 +39,20 @@ impl AveragePooling {
         }
     }
 
-    /// The means `y` of one row `x`.
-    pub fn forward(&self, x: &[f32], y: &mut [f32]) {
-        self.check(x, y);
+    /// Writes the means `y` of one row `x`.
+    pub fn forward(&self, x: &[f32], y: Unset<f32>) {
+        self.check(x.len(), y.len());
         run(self.isa, Forward { pooling: self, x, y });
     }
 
     /// Adds the gradient for one row to `dx`.
     pub fn backward(&self, dy: &[f32], dx: &mut [f32]) {
-        self.check(dx, dy);
+        self.check(dx.len(), dy.len());
         run(self.isa, Backward { pooling: self, dy, dx });
     }
 
-    fn check(&self, input: &[f32], output: &[f32]) {
-        assert!(input.len() == self.cells * self.channels && output.len() == (self.starts.len() - 1) * self.channels);
+    fn check(&self, input: usize, output: usize) {
+        assert!(input == self.cells * self.channels && output == (self.starts.len() - 1) * self.channels);
     }
 
     #[inline(always)]
@@ -68,7 +69,7 @@ fn share(cells: &[usize]) -> f32 {
 struct Forward<'a> {
     pooling: &'a AveragePooling,
     x: &'a [f32],
-    y: &'a mut [f32],
+    y: Unset<'a, f32>,
 }
 
 impl Work for Forward<'_> {
@@ -77,7 +78,7 @@ impl Work for Forward<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
         let channels = self.pooling.channels;
-        for (cells, y) in self.pooling.windows().zip(self.y.chunks_exact_mut(channels)) {
+        for (cells, mut y) in self.pooling.windows().zip(self.y.chunks_exact(channels)) {
             let share = s.splat(share(cells));
             let mut channel = 0;
             // SAFETY: `new` and `check` have seen that all cells lie in `x` with their channels; no more than these are read or written.

@@ -4,7 +4,7 @@
 use rayon::prelude::*;
 
 use super::simd::{Isa, vectorized};
-use crate::nn::threads::{self, COST_OF_A_VALUE};
+use crate::nn::threads::{self, COST_OF_A_VALUE, Unset};
 
 /// Values that one thread takes at a time: they stay in its first cache.
 const CHUNK: usize = 1 << 13;
@@ -75,14 +75,21 @@ pub fn update_with(values: &mut [f32], by: &[f32], cost: Cost, f: impl Fn(f32, f
 #[must_use]
 pub fn map(x: &[f32], cost: Cost, f: impl Fn(f32) -> f32 + Sync) -> Vec<f32> {
     let isa = Isa::current();
-    threads::build(x.len(), CHUNK, cost.of(x.len()), |chunk, y| {
+    let work = |chunk: usize, mut y: Unset<f32>| {
         let x = &x[chunk * CHUNK..];
         vectorized(
             isa,
             #[inline(always)]
-            || y.iter_mut().zip(x).for_each(|(y, x)| *y = f(*x)),
+            || {
+                y.write(x.iter().map(
+                    #[inline(always)]
+                    |x| f(*x),
+                ));
+            },
         );
-    })
+    };
+    // SAFETY: for each value of a chunk there is one of `x`.
+    unsafe { threads::build_unset(x.len(), CHUNK, cost.of(x.len()), work) }
 }
 
 /// A copy.
@@ -99,18 +106,21 @@ pub fn copy(x: &[f32]) -> Vec<f32> {
 pub fn map_pairs(a: &[f32], b: &[f32], cost: Cost, f: impl Fn(f32, f32) -> f32 + Sync) -> Vec<f32> {
     assert_eq!(a.len(), b.len(), "pairs of values");
     let isa = Isa::current();
-    threads::build(a.len(), CHUNK, cost.of(a.len()), |chunk, y| {
+    let work = |chunk: usize, mut y: Unset<f32>| {
         let (a, b) = (&a[chunk * CHUNK..], &b[chunk * CHUNK..]);
         vectorized(
             isa,
             #[inline(always)]
             || {
-                for ((y, a), b) in y.iter_mut().zip(a).zip(b) {
-                    *y = f(*a, *b);
-                }
+                y.write(a.iter().zip(b).map(
+                    #[inline(always)]
+                    |(a, b)| f(*a, *b),
+                ));
             },
         );
-    })
+    };
+    // SAFETY: for each value of a chunk there is a pair.
+    unsafe { threads::build_unset(a.len(), CHUNK, cost.of(a.len()), work) }
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use super::simd::{Isa, Simd, Work, run};
 use super::window::Window;
+use crate::nn::threads::Unset;
 
 /// The winner of a window whose maximum relu has cut off: no gradient passes.
 pub const CLOSED: u8 = u8::MAX;
@@ -57,8 +58,8 @@ impl MaxPooling {
         }
     }
 
-    /// The windows from `first` on that fill `y`, one row of a batch at most; `x` holds the cells from `place` on.
-    pub fn pool(&self, first: usize, x: &[f32], place: usize, y: &mut [f32], winners: &mut [u8]) {
+    /// Writes the windows from `first` on that fill `y`, one row of a batch at most; `x` holds the cells from `place` on.
+    pub fn pool(&self, first: usize, x: &[f32], place: usize, y: Unset<f32>, winners: Unset<u8>) {
         assert_eq!(winners.len(), y.len(), "a cell for each maximum");
         run(
             self.isa,
@@ -80,8 +81,8 @@ struct Pool<'a> {
     first: usize,
     x: &'a [f32],
     place: usize,
-    y: &'a mut [f32],
-    winners: &'a mut [u8],
+    y: Unset<'a, f32>,
+    winners: Unset<'a, u8>,
 }
 
 impl Work for Pool<'_> {
@@ -106,10 +107,7 @@ impl Pool<'_> {
             starts,
             ..
         } = self.pooling;
-        let outputs = self
-            .y
-            .chunks_exact_mut(*channels)
-            .zip(self.winners.chunks_exact_mut(*channels));
+        let outputs = self.y.chunks_exact(*channels).zip(self.winners.chunks_exact(*channels));
         for (window, (y, winners)) in outputs.enumerate() {
             let window = self.first + window;
             let cells = &cells[starts[window]..starts[window + 1]];
@@ -152,7 +150,7 @@ pub fn winner_behind_relu<S: Simd, const CELLS: usize>(s: S, cells: [S::Vector; 
 /// # Safety
 /// Every cell, `y` and `winners` have the same number of values.
 #[inline(always)]
-unsafe fn pool_window<S, I, const RELU: bool>(s: S, cells: I, y: &mut [f32], winners: &mut [u8])
+unsafe fn pool_window<S, I, const RELU: bool>(s: S, cells: I, mut y: Unset<f32>, mut winners: Unset<u8>)
 where
     S: Simd,
     I: IntoIterator<Item = (f32, *const f32), IntoIter: DoubleEndedIterator + Clone> + Clone,
@@ -184,7 +182,7 @@ where
             s.store_first(y.as_mut_ptr().add(channel), left, best);
             s.store_bytes(bytes.as_mut_ptr(), winner);
         }
-        winners[channel..].copy_from_slice(&bytes[..left]);
+        winners.part(channel..channels).write(bytes.into_iter());
     }
 }
 

@@ -7,7 +7,7 @@ use super::average_pool::AveragePooling;
 use super::max_pool::MaxPooling;
 use super::simd::{Isa, vectorized};
 use super::window::Window;
-use crate::nn::threads::{self, COST_OF_A_VALUE, with_list};
+use crate::nn::threads::{self, COST_OF_A_VALUE, Unset, with_list};
 
 /// Pooling of an input with `channels` channels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,17 +93,14 @@ pub fn average_forward(geometry: &PoolGeometry, x: &[f32]) -> Vec<f32> {
     let (input_len, output_len) = (geometry.input_len(), geometry.output_len());
     let (chunk_rows, rows) = geometry.rows(x.len(), input_len);
     let pooling = AveragePooling::new(&geometry.window, geometry.channels);
-    threads::build(
-        rows * output_len,
-        chunk_rows * output_len,
-        geometry.cost(rows),
-        |chunk, y| {
-            let x = &x[chunk * chunk_rows * input_len..];
-            for (x, y) in x.chunks_exact(input_len).zip(y.chunks_exact_mut(output_len)) {
-                pooling.forward(x, y);
-            }
-        },
-    )
+    let work = |chunk: usize, y: Unset<f32>| {
+        let x = &x[chunk * chunk_rows * input_len..];
+        for (x, y) in x.chunks_exact(input_len).zip(y.chunks_exact(output_len)) {
+            pooling.forward(x, y);
+        }
+    };
+    // SAFETY: chunks are whole rows, of which there are as many in `x`, and all windows of a row are written.
+    unsafe { threads::build_unset(rows * output_len, chunk_rows * output_len, geometry.cost(rows), work) }
 }
 
 /// The gradient for `x`: each window's gradient in equal shares for its real cells.
@@ -173,8 +170,9 @@ fn max_forward_words(geometry: &PoolGeometry, x: &[f32]) -> (Vec<f32>, Vec<u32>)
     let (window, channels, isa) = (&geometry.window, geometry.channels, Isa::current());
     max_forward_by(geometry, x, |x, y, found| {
         with_list(|cells: &mut Vec<usize>| {
-            let outputs = y.chunks_exact_mut(channels).zip(found.chunks_exact_mut(channels));
+            let outputs = y.chunks_exact(channels).zip(found.chunks_exact(channels));
             for (index, (best, found)) in outputs.enumerate() {
+                let (best, found) = (best.zeroed(), found.zeroed());
                 // Listed first: called from the loops below, `for_each_cell` would keep them from being compiled for the instructions.
                 cells.clear();
                 window.for_each_cell(window.output_at(index), |cell, place| cells.extend([cell, place]));
@@ -199,27 +197,24 @@ fn max_forward_words(geometry: &PoolGeometry, x: &[f32]) -> (Vec<f32>, Vec<u32>)
     })
 }
 
-/// Calls `pool(x, y, found)` for each row of the batch.
+/// Calls `pool(x, y, found)`, which writes all of `y` and `found`, for each row of the batch.
 fn max_forward_by<C: Cell>(
     geometry: &PoolGeometry,
     x: &[f32],
-    pool: impl Fn(&[f32], &mut [f32], &mut [C]) + Sync,
+    pool: impl Fn(&[f32], Unset<f32>, Unset<C>) + Sync,
 ) -> (Vec<f32>, Vec<C>) {
     let (input_len, output_len) = (geometry.input_len(), geometry.output_len());
     let (chunk_rows, rows) = geometry.rows(x.len(), input_len);
     let (len, chunk_len) = (rows * output_len, chunk_rows * output_len);
-    threads::build_pair(
-        (len, len),
-        (chunk_len, chunk_len),
-        geometry.cost(rows),
-        |chunk, y, found: &mut [C]| {
-            let x = &x[chunk * chunk_rows * input_len..];
-            let outputs = y.chunks_exact_mut(output_len).zip(found.chunks_exact_mut(output_len));
-            for (x, (y, found)) in x.chunks_exact(input_len).zip(outputs) {
-                pool(x, y, found);
-            }
-        },
-    )
+    let work = |chunk: usize, y: Unset<f32>, found: Unset<C>| {
+        let x = &x[chunk * chunk_rows * input_len..];
+        let outputs = y.chunks_exact(output_len).zip(found.chunks_exact(output_len));
+        for (x, (y, found)) in x.chunks_exact(input_len).zip(outputs) {
+            pool(x, y, found);
+        }
+    };
+    // SAFETY: chunks are whole rows, of which there are as many in `x`, and `pool` writes all of a row.
+    unsafe { threads::build_pair_unset((len, len), (chunk_len, chunk_len), geometry.cost(rows), work) }
 }
 
 fn max_backward_as<C: Cell>(geometry: &PoolGeometry, found: &[C], dy: &[f32]) -> Vec<f32> {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::keras::activation::Activation;
-use crate::nn::kernels::{activation, elementwise};
+use crate::nn::kernels::activation;
 use crate::nn::operation::{Gradients, Kernel, Output, Saved, View};
 use crate::{Error, Result};
 
@@ -22,8 +22,7 @@ impl Kernel for ActivationKernel {
     }
 
     fn forward(&self, inputs: &[View<'_>], _: bool) -> Result<Output> {
-        let mut y = elementwise::copy(inputs[0].values);
-        activation::forward(self.0, &mut y, width(inputs[0].shape));
+        let y = activation::applied(self.0, inputs[0].values, width(inputs[0].shape));
         Ok(Output::new(y, inputs[0].shape.to_vec()))
     }
 

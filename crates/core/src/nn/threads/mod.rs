@@ -11,12 +11,14 @@ mod build;
 mod denormals;
 mod pieces;
 mod scratch;
+mod unset;
 
-pub use self::build::{Zero, build, build_pair, each, group_rows, reduction_groups, sum_groups};
+pub use self::build::{Zero, build, build_pair_unset, build_unset, each, group_rows, reduction_groups, sum_groups};
 pub use self::denormals::{flush_denormals, with_flushed_denormals};
 pub use self::pieces::{in_order, spreads};
 pub(in crate::nn) use self::scratch::listed;
 pub use self::scratch::{Aligned, Listed, with_list, with_room, with_scratch};
+pub use self::unset::Unset;
 
 /// Multiply-adds below which a kernel runs on the calling thread: waking the pool costs some ten microseconds.
 pub const WORTH_WAKING_THREADS: usize = 1 << 20;

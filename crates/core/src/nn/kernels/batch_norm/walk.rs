@@ -8,7 +8,7 @@ use rayon::prelude::*;
 
 use super::Axes;
 use crate::nn::kernels::simd::{Isa, vectorized};
-use crate::nn::threads::{self, COST_OF_A_VALUE};
+use crate::nn::threads::{self, COST_OF_A_VALUE, Unset};
 
 /// Values of a block, which one thread works on at a time.
 const BLOCK: usize = 1 << 14;
@@ -212,7 +212,7 @@ pub(super) fn map(
     let (isa, walk) = (Isa::current(), Walk::of(axes));
     let numbers = numbers.map(|numbers| Spread::new(axes, walk, numbers));
     let block = walk.block(axes);
-    threads::build(a.len(), block, a.len() * COST_OF_A_VALUE, |index, y: &mut [f32]| {
+    let work = |index: usize, mut y: Unset<f32>| {
         let start = index * block;
         let (a, b) = (&a[start..][..y.len()], &b[start..][..y.len()]);
         vectorized(
@@ -230,17 +230,17 @@ pub(super) fn map(
                         let [lp, lq, lr, lt] = &mut lines;
                         let numbers = (p.along(channel, len, lp), q.along(channel, len, lq));
                         let more = (r.along(channel, len, lr), t.along(channel, len, lt));
-                        let values = y[from..][..len]
-                            .iter_mut()
-                            .zip(&a[from..][..len])
-                            .zip(&b[from..][..len]);
+                        let values = a[from..][..len].iter().zip(&b[from..][..len]);
                         let numbers = numbers.0.iter().zip(numbers.1).zip(more.0).zip(more.1);
-                        for (((y, a), b), (((p, q), r), t)) in values.zip(numbers) {
-                            *y = f(*a, *b, [*p, *q, *r, *t]);
-                        }
+                        y.part(from..from + len).write(values.zip(numbers).map(
+                            #[inline(always)]
+                            |((a, b), (((p, q), r), t))| f(*a, *b, [*p, *q, *r, *t]),
+                        ));
                     },
                 );
             },
         );
-    })
+    };
+    // SAFETY: the pieces of a block are all of its values.
+    unsafe { threads::build_unset(a.len(), block, a.len() * COST_OF_A_VALUE, work) }
 }

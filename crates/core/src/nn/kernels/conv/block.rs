@@ -11,7 +11,7 @@ use super::sparse::{Pooled, Sparse};
 use crate::nn::kernels::gemm::transpose;
 use crate::nn::kernels::max_pool::{CLOSED, MaxPooling};
 use crate::nn::kernels::window::Window;
-use crate::nn::threads::{self, Aligned, with_scratch};
+use crate::nn::threads::{self, Aligned, Unset, with_scratch};
 
 /// `max_pool(relu(conv(x) + bias))`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,33 +64,31 @@ impl ConvBlock {
         let quads = pooling.quads();
         let chunk_rows = plan.chunk_rows(conv, rows, output_len);
         let (len, chunk_len) = (rows * output_len, chunk_rows * output_len);
-        let (y, winners) = threads::build_pair(
-            (len, len),
-            (chunk_len, chunk_len),
-            conv.cost(rows),
-            |chunk, y, winners| {
-                let x = &x[chunk * chunk_rows * input_len..][..y.len() / output_len * input_len];
-                let outputs = y.chunks_exact_mut(output_len).zip(winners.chunks_exact_mut(output_len));
-                match (&plan, &quads, self.bands()) {
-                    (Plan::Direct(prepared), Some(quads), _) => {
-                        for (x, (y, winners)) in x.chunks_exact(input_len).zip(outputs) {
-                            prepared.with_fields(x, 1, |laid| prepared.pooled(&laid, quads, y, winners));
-                        }
+        let work = |chunk: usize, y: Unset<f32>, winners: Unset<u8>| {
+            let x = &x[chunk * chunk_rows * input_len..][..y.len() / output_len * input_len];
+            let outputs = y.chunks_exact(output_len).zip(winners.chunks_exact(output_len));
+            match (&plan, &quads, self.bands()) {
+                (Plan::Direct(prepared), Some(quads), _) => {
+                    for (x, (y, winners)) in x.chunks_exact(input_len).zip(outputs) {
+                        prepared.with_fields(x, 1, |laid| prepared.pooled(&laid, quads, y, winners));
                     }
-                    (Plan::Direct(prepared), None, true) => {
-                        for (x, (y, winners)) in x.chunks_exact(input_len).zip(outputs) {
-                            self.forward_in_bands(prepared, &pooling, x, y, winners);
-                        }
-                    }
-                    _ => with_scratch(x.len() / input_len * conv.output_len(), |full| {
-                        plan.forward(x, full);
-                        for (full, (y, winners)) in full.chunks_exact(conv.output_len()).zip(outputs) {
-                            pooling.pool(0, full, 0, y, winners);
-                        }
-                    }),
                 }
-            },
-        );
+                (Plan::Direct(prepared), None, true) => {
+                    for (x, (y, winners)) in x.chunks_exact(input_len).zip(outputs) {
+                        self.forward_in_bands(prepared, &pooling, x, y, winners);
+                    }
+                }
+                _ => with_scratch(x.len() / input_len * conv.output_len(), |full| {
+                    plan.forward(x, Unset::replacing(full));
+                    for (full, (y, winners)) in full.chunks_exact(conv.output_len()).zip(outputs) {
+                        pooling.pool(0, full, 0, y, winners);
+                    }
+                }),
+            }
+        };
+        // SAFETY: chunks are whole rows, of which each of the three ways writes all pooling windows.
+        let (y, winners) =
+            unsafe { threads::build_pair_unset((len, len), (chunk_len, chunk_len), conv.cost(rows), work) };
         (y, Winners(winners))
     }
 
@@ -171,19 +169,19 @@ impl ConvBlock {
         prepared: &Prepared,
         pooling: &MaxPooling,
         x: &[f32],
-        y: &mut [f32],
-        winners: &mut [u8],
+        y: Unset<f32>,
+        winners: Unset<u8>,
     ) {
         let (pool, filters) = (&self.pool, self.conv.filters);
         let line = pool.output[2] * filters;
         prepared.with_fields(x, 1, |laid| {
             with_scratch(pool.kernel[1] * pool.input[2] * filters, |band| {
-                let lines = y.chunks_exact_mut(line).zip(winners.chunks_exact_mut(line));
+                let lines = y.chunks_exact(line).zip(winners.chunks_exact(line));
                 for (height, (y, winners)) in lines.enumerate() {
                     let (cells, top) = pool.real_cells(1, height);
                     let windows = top * pool.input[2]..(top + cells.len()) * pool.input[2];
                     let band = &mut band[..windows.len() * filters];
-                    prepared.windows(&laid, windows.clone(), band);
+                    prepared.windows(&laid, windows.clone(), Unset::replacing(band));
                     pooling.pool(height * pool.output[2], band, windows.start, y, winners);
                 }
             });

@@ -11,7 +11,7 @@ use super::field::Field;
 use super::tile::{Block, blocks, product, store};
 use crate::nn::kernels::max_pool::winner_behind_relu;
 use crate::nn::kernels::simd::{Isa, Simd, Work, run};
-use crate::nn::threads::{Aligned, with_list, with_scratch};
+use crate::nn::threads::{Aligned, Unset, with_list, with_scratch};
 
 /// Windows that are worth a loop over blocks of filters; smaller rows of a batch are taken together.
 const WINDOWS_AT_ONCE: usize = 48;
@@ -64,13 +64,13 @@ impl Prepared {
         }
     }
 
-    /// `y = patches(x) kernel + bias` for the rows in `x`.
-    pub fn forward(&self, x: &[f32], y: &mut [f32]) {
+    /// Writes `y = patches(x) kernel + bias` for the rows in `x`.
+    pub fn forward(&self, x: &[f32], y: Unset<f32>) {
         let windows = self.field.offsets.len();
         let (output_len, rows) = (windows * self.filters, y.len() / (windows * self.filters));
         let input_len = x.len() / rows;
         let at_once = WINDOWS_AT_ONCE.div_ceil(windows).min(rows);
-        for (x, y) in x.chunks(at_once * input_len).zip(y.chunks_mut(at_once * output_len)) {
+        for (x, y) in x.chunks(at_once * input_len).zip(y.chunks(at_once * output_len)) {
             self.with_fields(x, y.len() / output_len, |laid| {
                 self.windows(&laid, 0..laid.offsets.len(), y);
             });
@@ -107,8 +107,8 @@ impl Prepared {
         });
     }
 
-    /// The outputs `[windows, filters]` of some of the windows that are laid out.
-    pub fn windows(&self, laid: &Laid, windows: Range<usize>, y: &mut [f32]) {
+    /// Writes the outputs `[windows, filters]` of some of the windows that are laid out.
+    pub fn windows(&self, laid: &Laid, windows: Range<usize>, y: Unset<f32>) {
         let Laid { fields, live, .. } = *laid;
         let offsets = &laid.offsets[windows];
         assert_eq!(y.len(), offsets.len() * self.filters);
@@ -129,9 +129,9 @@ impl Prepared {
         );
     }
 
-    /// The outputs behind relu and max-pooling, `[pooling windows, filters]`, with the winning cells: of pooling windows with four cells
+    /// Writes the outputs behind relu and max-pooling, `[pooling windows, filters]`, with the winning cells: of pooling windows with four cells
     /// each, whose convolution windows `quads` lists. What is pooled never leaves the registers.
-    pub fn pooled(&self, laid: &Laid, quads: &[[usize; 4]], y: &mut [f32], winners: &mut [u8]) {
+    pub fn pooled(&self, laid: &Laid, quads: &[[usize; 4]], y: Unset<f32>, winners: Unset<u8>) {
         assert!(y.len() == quads.len() * self.filters && winners.len() == y.len());
         let reach = self.field.runs.last().map_or(0, |run| run.offset + run.len);
         let inside = |window: &usize| laid.offsets[*window] + reach <= laid.fields.len();
@@ -163,7 +163,7 @@ struct Forward<'a> {
     fields: &'a [f32],
     offsets: &'a [usize],
     live: &'a [bool],
-    y: &'a mut [f32],
+    y: Unset<'a, f32>,
 }
 
 impl Work for Forward<'_> {
@@ -242,8 +242,8 @@ struct Pooled<'a> {
     prepared: &'a Prepared,
     laid: &'a Laid<'a>,
     quads: &'a [[usize; 4]],
-    y: &'a mut [f32],
-    winners: &'a mut [u8],
+    y: Unset<'a, f32>,
+    winners: Unset<'a, u8>,
 }
 
 impl Work for Pooled<'_> {
@@ -317,7 +317,7 @@ impl Pooled<'_> {
                         let mut bytes = [0; 16];
                         s.store_first(self.y.as_mut_ptr().add(at), left, best);
                         s.store_bytes(bytes.as_mut_ptr(), winner);
-                        self.winners[at..at + left].copy_from_slice(&bytes[..left]);
+                        self.winners.part(at..at + left).write(bytes.into_iter());
                     }
                 }
             }

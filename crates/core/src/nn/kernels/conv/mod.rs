@@ -30,7 +30,7 @@ pub use block::{ConvBlock, ConvGradients, Winners};
 use self::plan::{GradientPlan, Plan};
 use super::bias::sum_cells;
 use super::window::{Padding, Window, WindowError};
-use crate::nn::threads;
+use crate::nn::threads::{self, Unset};
 
 /// Chunks of work that a batch is cut into at least, to feed many threads.
 const FEWEST_CHUNKS: usize = 8;
@@ -149,15 +149,12 @@ pub fn forward(geometry: &ConvGeometry, x: &[f32], kernel: &[f32], bias: Option<
     geometry.check_kernel(kernel);
     let plan = Plan::new(geometry, kernel, bias);
     let chunk_rows = plan.chunk_rows(geometry, rows, output_len);
-    threads::build(
-        rows * output_len,
-        chunk_rows * output_len,
-        geometry.cost(rows),
-        |chunk, y| {
-            let x = &x[chunk * chunk_rows * input_len..][..y.len() / output_len * input_len];
-            plan.forward(x, y);
-        },
-    )
+    let work = |chunk: usize, y: Unset<f32>| {
+        let x = &x[chunk * chunk_rows * input_len..][..y.len() / output_len * input_len];
+        plan.forward(x, y);
+    };
+    // SAFETY: chunks are whole rows, of which every plan writes all windows.
+    unsafe { threads::build_unset(rows * output_len, chunk_rows * output_len, geometry.cost(rows), work) }
 }
 
 /// The gradient for the input, `[batch, depth, height, width, channels]`.

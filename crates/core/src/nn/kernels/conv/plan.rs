@@ -4,6 +4,7 @@ use super::direct::Prepared;
 use super::kernel_gradient::KernelGradient;
 use super::winograd::{self, Winograd, WinogradGradient};
 use super::{ConvGeometry, FEWEST_CHUNKS};
+use crate::nn::threads::Unset;
 
 /// A convolution with its kernel and bias made ready for a batch.
 pub enum Plan {
@@ -32,8 +33,8 @@ impl Plan {
         }
     }
 
-    /// `y = patches(x) kernel + bias` for the rows in `x`, on the calling thread.
-    pub fn forward(&self, x: &[f32], y: &mut [f32]) {
+    /// Writes `y = patches(x) kernel + bias` for the rows in `x`, on the calling thread.
+    pub fn forward(&self, x: &[f32], y: Unset<f32>) {
         match self {
             Self::Direct(prepared) => prepared.forward(x, y),
             Self::Winograd(winograd) => winograd.forward(x, y),

@@ -6,7 +6,7 @@ use crate::nn::kernels::conv::ConvGeometry;
 use crate::nn::kernels::conv::field::Run;
 use crate::nn::kernels::conv::tile::{load_up_to, product, store};
 use crate::nn::kernels::simd::{Simd, Work, run};
-use crate::nn::threads::{Aligned, with_scratch};
+use crate::nn::threads::{Aligned, Unset, with_scratch};
 
 /// A transformed kernel and the tiles of a row: made once for a batch.
 pub struct Winograd {
@@ -54,12 +54,13 @@ impl Winograd {
         }
     }
 
-    /// `y = patches(x) kernel + bias` for the rows in `x`.
-    pub fn forward(&self, x: &[f32], y: &mut [f32]) {
+    /// Writes `y = patches(x) kernel + bias` for the rows in `x`.
+    pub fn forward(&self, x: &[f32], mut y: Unset<f32>) {
         let Self { tiling, filters, .. } = self;
         let rows = y.len() / (tiling.output[0] * tiling.output[1] * filters);
         let (inputs, outputs) = (tiling.stride(), self.blocks * self.vectors * tiling.isa.lanes());
         let total = rows * tiling.of_row();
+        let whole = 0..y.len();
         let at_once = tiling.at_once(outputs, self.fewest_tiles(), total);
         let [inputs, outputs] = [inputs, outputs].map(|len| PLACES * (at_once * len + GAP));
         tiling.with_fields(x, rows, |fields| {
@@ -69,7 +70,7 @@ impl Winograd {
                     let work = Tiles {
                         plan: self,
                         fields,
-                        y: &mut *y,
+                        y: y.part(whole.clone()),
                         range: first..(first + at_once).min(total),
                         transformed,
                         products,
@@ -162,7 +163,7 @@ impl TransformKernel<'_> {
 struct Tiles<'a> {
     plan: &'a Winograd,
     fields: &'a [f32],
-    y: &'a mut [f32],
+    y: Unset<'a, f32>,
     range: std::ops::Range<usize>,
     transformed: &'a mut [f32],
     products: &'a mut [f32],
