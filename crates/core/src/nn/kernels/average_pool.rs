@@ -23,8 +23,8 @@ impl AveragePooling {
     /// For windows over cells of `channels` channels, for the instruction set of the calling thread.
     pub fn new(pool: &Window, channels: usize) -> Self {
         let (mut places, mut starts) = (Vec::new(), vec![0]);
-        for window in 0..pool.output_cells() {
-            pool.for_each_cell(pool.output_at(window), |_, place| places.push(place * channels));
+        for output in pool.outputs() {
+            pool.for_each_cell(output, |_, place| places.push(place * channels));
             starts.push(places.len());
         }
         // What the loops read and write without looking again.

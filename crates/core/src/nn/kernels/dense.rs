@@ -30,8 +30,9 @@ pub fn forward(shape: DenseShape, x: &[f32], w: &[f32], b: Option<&[f32]>) -> Ve
 
 /// The gradient for `x`: `dy wᵀ`, `[rows, inputs]`.
 ///
-/// For a batch it is computed as the transpose of `w dyᵀ`, which is a convolution of one cell: each row of `w` is a patch and each row of
-/// the batch a filter. So `w` is read as it lies, and only the small `dyᵀ` is rearranged. Many rows are worth rearranging `w`.
+/// For a batch it is computed as a convolution of one cell: of fewer units than rows with the small `wᵀ` for a kernel, else as the
+/// transpose of `w dyᵀ`. Then each row of `w` is a patch and each row of the batch a filter, so `w` is read as it lies and only the small
+/// `dyᵀ` is rearranged. Many rows are worth rearranging `w`.
 ///
 /// # Panics
 /// When a slice is not as long as `shape` says.
@@ -39,7 +40,15 @@ pub fn forward(shape: DenseShape, x: &[f32], w: &[f32], b: Option<&[f32]>) -> Ve
 pub fn backward_input(shape: DenseShape, w: &[f32], dy: &[f32]) -> Vec<f32> {
     const FEW_ROWS: usize = 128;
     let DenseShape { rows, inputs, units } = shape;
-    let cell = |rows| ConvGeometry::new(&[1], units, &[1], rows, &[1], &[1], Padding::Valid);
+    let cell = |filters| ConvGeometry::new(&[1], units, &[1], filters, &[1], &[1], Padding::Valid);
+    if units < rows
+        && units <= FEW_ROWS
+        && let Ok(cell) = cell(inputs)
+    {
+        let mut turned = vec![0.0; w.len()];
+        transpose(w, inputs, units, &mut turned);
+        return conv::forward(&cell, dy, &turned, None);
+    }
     if rows <= FEW_ROWS
         && let Ok(cell) = cell(rows)
     {

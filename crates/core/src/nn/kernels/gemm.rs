@@ -6,6 +6,7 @@
 
 use gemm::Parallelism;
 
+use super::simd::{Isa, vectorized};
 use crate::nn::threads::{self, WORTH_WAKING_THREADS};
 
 /// A matrix in a slice, possibly transposed.
@@ -220,18 +221,40 @@ fn tiles(rows: usize, inner: usize, columns: usize) -> (usize, usize) {
 /// # Panics
 /// When the slices are not that long.
 pub fn transpose(from: &[f32], rows: usize, columns: usize, to: &mut [f32]) {
-    // A block's lines stay in the cache until they are whole.
-    const BLOCK: usize = 16;
+    /// Rows and columns that are turned in registers.
+    const BLOCK: usize = 8;
     assert!(
         from.len() == rows * columns && to.len() == from.len(),
         "a matrix [{rows}, {columns}]"
     );
-    for top in (0..rows).step_by(BLOCK) {
-        let bottom = (top + BLOCK).min(rows);
-        for (column, to) in to.chunks_exact_mut(rows.max(1)).enumerate() {
-            for (to, row) in to[top..bottom].iter_mut().zip(top..) {
-                *to = from[row * columns + column];
+    let (whole_rows, whole_columns) = (rows / BLOCK * BLOCK, columns / BLOCK * BLOCK);
+    vectorized(
+        Isa::current(),
+        #[inline(always)]
+        || {
+            for top in (0..whole_rows).step_by(BLOCK) {
+                for left in (0..whole_columns).step_by(BLOCK) {
+                    let mut block = [[0.0; BLOCK]; BLOCK];
+                    for (row, line) in block.iter_mut().enumerate() {
+                        line.copy_from_slice(&from[(top + row) * columns + left..][..BLOCK]);
+                    }
+                    let mut turned = [[0.0; BLOCK]; BLOCK];
+                    for row in 0..BLOCK {
+                        for column in 0..BLOCK {
+                            turned[column][row] = block[row][column];
+                        }
+                    }
+                    for (column, line) in turned.iter().enumerate() {
+                        to[(left + column) * rows + top..][..BLOCK].copy_from_slice(line);
+                    }
+                }
             }
+        },
+    );
+    for row in 0..rows {
+        let first = if row < whole_rows { whole_columns } else { 0 };
+        for column in first..columns {
+            to[column * rows + row] = from[row * columns + column];
         }
     }
 }

@@ -42,11 +42,12 @@ impl MaxPooling {
 
     #[expect(clippy::cast_possible_truncation, reason = "windows have up to 256 cells")]
     fn new(pool: &Window, channels: usize, relu: bool) -> Self {
-        let (mut cells, mut starts) = (Vec::new(), vec![0]);
-        for window in 0..pool.output_cells() {
-            pool.for_each_cell(pool.output_at(window), |cell, place| {
-                cells.push((f32::from(cell as u8), place));
-            });
+        let windows = pool.output_cells();
+        let mut cells = Vec::with_capacity(windows * pool.kernel_cells());
+        let mut starts = Vec::with_capacity(windows + 1);
+        starts.push(0);
+        for output in pool.outputs() {
+            pool.for_each_cell(output, |cell, place| cells.push((f32::from(cell as u8), place)));
             starts.push(cells.len());
         }
         Self {

@@ -196,12 +196,17 @@ impl Window {
     /// The cells of the window at `output` along `axis` that lie inside the input: their range, and the first one's place there.
     pub(super) fn real_cells(&self, axis: usize, output: usize) -> (std::ops::Range<usize>, usize) {
         let (dilation, pad) = (self.dilation[axis], self.pad_before[axis]);
+        // Asked for every window: a division takes longer than all else here.
+        let steps = |places: usize| {
+            if dilation == 1 {
+                places
+            } else {
+                places.div_ceil(dilation)
+            }
+        };
         let start = output * self.strides[axis];
-        let first = pad.saturating_sub(start).div_ceil(dilation).min(self.kernel[axis]);
-        let end = (self.input[axis] + pad)
-            .saturating_sub(start)
-            .div_ceil(dilation)
-            .clamp(first, self.kernel[axis]);
+        let first = steps(pad.saturating_sub(start)).min(self.kernel[axis]);
+        let end = steps((self.input[axis] + pad).saturating_sub(start)).clamp(first, self.kernel[axis]);
         // An empty range has no place; 0 keeps the arithmetic of callers inside the input.
         let place = if first == end {
             0
@@ -226,6 +231,12 @@ impl Window {
                 }
             }
         }
+    }
+
+    /// The three coordinates of each window in order.
+    pub(super) fn outputs(&self) -> impl Iterator<Item = [usize; 3]> {
+        let [depth, height, width] = self.output;
+        (0..depth).flat_map(move |d| (0..height).flat_map(move |h| (0..width).map(move |w| [d, h, w])))
     }
 
     /// The three coordinates of the `index`-th window.

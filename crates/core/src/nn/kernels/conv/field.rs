@@ -66,12 +66,11 @@ impl Field {
                 }
             }
         }
-        let offsets: Vec<usize> = (0..window.output_cells())
-            .map(|index| {
-                let output = window.output_at(index);
-                place([0, 1, 2].map(|axis| output[axis] * window.strides[axis]))
-            })
-            .collect();
+        let mut offsets = Vec::with_capacity(window.output_cells());
+        window.outputs().for_each(|[d, h, w]| {
+            let [depth, height, width] = window.strides;
+            offsets.push(place([d * depth, h * height, w * width]));
+        });
         let reach = runs.last().map_or(0, |run: &Run| run.offset + run.len);
         let last = offsets.last().copied().unwrap_or(0);
         // What kernels read without looking again.

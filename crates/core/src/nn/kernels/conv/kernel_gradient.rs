@@ -1,9 +1,10 @@
 //! The kernel's gradient `patches(x)ᵀ dy`, straight from the input.
 //!
 //! Register tiles of `values of a patch x vectors of filters`, summed over windows: the patches are read where they are (see [`Field`]).
+//! A tile's values are neighbours, so that one address serves them all: with one for each there are not enough registers.
 
 use super::ConvGeometry;
-use super::field::Field;
+use super::field::{Field, Run};
 use super::tile::{Block, blocks, load_up_to, store};
 use crate::nn::kernels::simd::{Isa, Simd, Work, run};
 use crate::nn::threads::with_scratch;
@@ -17,18 +18,18 @@ const WIDEST: usize = 64;
 pub struct KernelGradient {
     isa: Isa,
     field: Field,
-    taps: Vec<usize>,
+    /// Values of a patch.
+    taps: usize,
     filters: usize,
 }
 
 impl KernelGradient {
     /// Prepares for a batch, for the instruction set of the calling thread.
     pub fn new(geometry: &ConvGeometry) -> Self {
-        let field = Field::new(geometry);
         Self {
             isa: Isa::current(),
-            taps: field.taps(),
-            field,
+            field: Field::new(geometry),
+            taps: geometry.patch_len(),
             filters: geometry.filters,
         }
     }
@@ -36,7 +37,7 @@ impl KernelGradient {
     /// Adds `patches(x)ᵀ dy` to `dk` `[patch, filters]`, for one row of the batch.
     pub fn add(&self, x: &[f32], dy: &[f32], dk: &mut [f32]) {
         let field = &self.field;
-        assert!(dk.len() == self.taps.len() * self.filters && dy.len() == field.offsets.len() * self.filters);
+        assert!(dk.len() == self.taps * self.filters && dy.len() == field.offsets.len() * self.filters);
         let mut with_field = |field: &[f32]| {
             assert_eq!(field.len(), self.field.len());
             // One block of filters at a time, side by side: lines of `dy` that lie far apart would displace each other in the cache.
@@ -105,43 +106,66 @@ impl Add<'_> {
             to[..real].copy_from_slice(&from[block.first..][..real]);
             to[real..].fill(0.0);
         }
-        let field = self.field.as_ptr();
-        for (tile, taps) in self.prepared.taps.chunks(P).enumerate() {
-            // SAFETY: `Field` lays all windows and their taps into the field, which is as long as it says; `packed` has `V`
-            // vectors for each window; `dk` has `filters` values for each tap.
-            unsafe {
-                let mut from = [field; P];
-                for (p, from) in from.iter_mut().enumerate() {
-                    *from = field.add(taps[p.min(taps.len() - 1)]);
+        let mut tap = 0;
+        for Run { offset, len } in &self.prepared.field.runs {
+            let mut at = 0;
+            while at < *len {
+                let (from, left) = (offset + at, len - at);
+                at += match left {
+                    _ if left >= P => self.tile::<S, P, V>(s, block, windows, from, tap + at),
+                    6.. => self.tile::<S, 6, V>(s, block, windows, from, tap + at),
+                    3.. => self.tile::<S, 3, V>(s, block, windows, from, tap + at),
+                    _ => self.tile::<S, 1, V>(s, block, windows, from, tap + at),
+                };
+            }
+            tap += len;
+        }
+    }
+
+    /// `P` neighbouring values of the patch, from the `tap`-th on, which lie `from` values behind each window's first. Returns `P`.
+    #[inline(always)]
+    fn tile<S: Simd, const P: usize, const V: usize>(
+        &mut self,
+        s: S,
+        block: Block,
+        windows: &[usize],
+        from: usize,
+        tap: usize,
+    ) -> usize {
+        let filters = self.prepared.filters;
+        // SAFETY: `Field` lays all windows and their runs into the field, which is as long as it says; `packed` has `V` vectors for each
+        // window; `dk` has `filters` values for each value of a patch.
+        unsafe {
+            let from = self.field.as_ptr().add(from);
+            let mut sums = [[s.splat(0.0); V]; P];
+            let mut dy = self.packed.as_ptr();
+            for offset in windows {
+                let from = from.add(*offset);
+                let mut row = [s.splat(0.0); V];
+                for (v, row) in row.iter_mut().enumerate() {
+                    *row = s.load(dy.add(v * S::LANES));
                 }
-                let mut sums = [[s.splat(0.0); V]; P];
-                let mut dy = self.packed.as_ptr();
-                for offset in windows {
-                    let mut row = [s.splat(0.0); V];
-                    for (v, row) in row.iter_mut().enumerate() {
-                        *row = s.load(dy.add(v * S::LANES));
+                dy = dy.add(V * S::LANES);
+                for (p, sums) in sums.iter_mut().enumerate() {
+                    let x = s.splat(*from.add(p));
+                    for v in 0..V {
+                        sums[v] = s.mul_add(x, row[v], sums[v]);
                     }
-                    dy = dy.add(width);
-                    for p in 0..P {
-                        let x = s.splat(*from[p].add(*offset));
-                        for v in 0..V {
-                            sums[p][v] = s.mul_add(x, row[v], sums[p][v]);
-                        }
-                    }
-                }
-                for (p, sums) in sums.iter().enumerate().take(taps.len()) {
-                    let dk = self.dk.as_mut_ptr().add((tile * P + p) * filters + block.first);
-                    let left = filters - block.first;
-                    let mut total = *sums;
-                    for (v, total) in total.iter_mut().enumerate() {
-                        if left > v * S::LANES {
-                            let before = load_up_to(s, dk.add(v * S::LANES).cast_const(), left - v * S::LANES);
-                            *total = s.add(before, *total);
-                        }
-                    }
-                    store(s, dk, left, &total);
                 }
             }
+            for (p, sums) in sums.iter().enumerate() {
+                let dk = self.dk.as_mut_ptr().add((tap + p) * filters + block.first);
+                let left = filters - block.first;
+                let mut total = *sums;
+                for (v, total) in total.iter_mut().enumerate() {
+                    if left > v * S::LANES {
+                        let before = load_up_to(s, dk.add(v * S::LANES).cast_const(), left - v * S::LANES);
+                        *total = s.add(before, *total);
+                    }
+                }
+                store(s, dk, left, &total);
+            }
         }
+        P
     }
 }

@@ -120,10 +120,8 @@ impl Sparse {
             "one row of a batch with {largest} values is 16 GB"
         );
         let mut places = vec![0; pooled * cells];
-        for (window, places) in places.chunks_exact_mut(cells).enumerate() {
-            pool.for_each_cell(pool.output_at(window), |cell, place| {
-                places[cell] = field.offsets[place];
-            });
+        for (output, places) in pool.outputs().zip(places.chunks_exact_mut(cells)) {
+            pool.for_each_cell(output, |cell, place| places[cell] = field.offsets[place]);
         }
         let isa = Isa::current();
         let by_filters = by_filters(isa, &field, cells);

@@ -15,7 +15,7 @@ pub struct Winograd {
     /// Vectors of filters in a register tile, and register tiles.
     vectors: usize,
     blocks: usize,
-    /// `[place, block, channels, vectors]`.
+    /// `[place, block, channels, vectors]`, with a [`GAP`] behind each place.
     kernel: Aligned,
     /// Filled up with zeros to whole blocks.
     bias: Aligned,
@@ -33,7 +33,7 @@ impl Winograd {
         if let Some(bias) = bias {
             padded_bias[..filters].copy_from_slice(bias);
         }
-        let mut transformed = Aligned::zeroed(PLACES * blocks * width * channels);
+        let mut transformed = Aligned::zeroed(PLACES * (blocks * width * channels + GAP));
         let work = TransformKernel {
             cells: tiling.cells,
             kernel,
@@ -126,7 +126,8 @@ impl TransformKernel<'_> {
             ..
         } = self;
         assert!(self.kernel.len() == CELLS * CELLS * channels * filters && blocks * width >= filters);
-        assert!(self.transformed.len() == PLACES * blocks * width * channels);
+        let place_stride = blocks * width * channels + GAP;
+        assert!(self.transformed.len() == PLACES * place_stride);
         for channel in 0..channels {
             let mut filter = 0;
             while filter < filters {
@@ -149,7 +150,7 @@ impl TransformKernel<'_> {
                     let to = to.add((filter / width * channels + channel) * width + filter % width);
                     for (row, half) in half.iter().enumerate() {
                         for (column, place) in scaled(s, at_points(s, half)).into_iter().enumerate() {
-                            s.store(to.add((row * IN + column) * blocks * channels * width), place);
+                            s.store(to.add((row * IN + column) * place_stride), place);
                         }
                     }
                 }
@@ -218,9 +219,7 @@ impl Tiles<'_> {
         block: usize,
         tile: usize,
     ) {
-        let Winograd {
-            tiling, blocks, kernel, ..
-        } = self.plan;
+        let Winograd { tiling, blocks, .. } = self.plan;
         let (width, tiles, channels) = (V * S::LANES, self.range.len(), tiling.channels);
         let (input_stride, output_stride) = (tiling.stride(), blocks * width);
         let [inputs, outputs] = [input_stride, output_stride].map(|stride| place * (tiles * stride + GAP));
@@ -232,7 +231,8 @@ impl Tiles<'_> {
                 *from = from.add(inputs + (tile + p).min(tiles - 1) * input_stride);
             }
             let mut sums = [[s.splat(0.0); V]; P];
-            let kernel = kernel.as_ptr().add((place * blocks + block) * channels * width);
+            let kernel = place * (blocks * channels * width + GAP) + block * channels * width;
+            let kernel = self.plan.kernel.as_ptr().add(kernel);
             let all = Run {
                 offset: 0,
                 len: channels,

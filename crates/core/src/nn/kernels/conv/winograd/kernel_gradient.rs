@@ -72,7 +72,7 @@ struct Tiles<'a> {
     fields: &'a [f32],
     dy: &'a [f32],
     range: std::ops::Range<usize>,
-    /// `[place, tile, channels]`.
+    /// `[place, tile, channels]`, here and below with a [`GAP`] behind each place.
     inputs: &'a mut [f32],
     /// `[place, block, tile, vectors]`.
     slopes: &'a mut [f32],
