@@ -17,6 +17,8 @@ pub struct AveragePooling {
     places: Vec<usize>,
     /// Where each window's cells begin and, last, end.
     starts: Vec<usize>,
+    /// Whether each cell of the input lies in one window.
+    apart: bool,
 }
 
 impl AveragePooling {
@@ -30,7 +32,12 @@ impl AveragePooling {
         // What the loops read and write without looking again.
         let cells = pool.input_cells();
         assert!(places.iter().all(|place| place + channels <= cells * channels));
+        let mut met = vec![0_usize; cells];
+        for place in &places {
+            met[place / channels] += 1;
+        }
         Self {
+            apart: met.iter().all(|windows| *windows == 1),
             isa: Isa::current(),
             channels,
             cells,
@@ -45,9 +52,13 @@ impl AveragePooling {
         run(self.isa, Forward { pooling: self, x, y });
     }
 
-    /// Adds the gradient for one row to `dx`.
-    pub fn backward(&self, dy: &[f32], dx: &mut [f32]) {
+    /// Writes the gradient for one row.
+    pub fn backward(&self, dy: &[f32], mut dx: Unset<f32>) {
         self.check(dx.len(), dy.len());
+        if !self.apart {
+            let whole = 0..dx.len();
+            dx.part(whole).zeroed();
+        }
         run(self.isa, Backward { pooling: self, dy, dx });
     }
 
@@ -113,27 +124,31 @@ impl Work for Forward<'_> {
 struct Backward<'a> {
     pooling: &'a AveragePooling,
     dy: &'a [f32],
-    dx: &'a mut [f32],
+    dx: Unset<'a, f32>,
 }
 
 impl Work for Backward<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn run<S: Simd>(self, s: S) {
+    fn run<S: Simd>(mut self, s: S) {
         let channels = self.pooling.channels;
         for (cells, dy) in self.pooling.windows().zip(self.dy.chunks_exact(channels)) {
             let share = s.splat(share(cells));
             let mut channel = 0;
             while channel < channels {
                 let left = channels - channel;
-                // SAFETY: as in `Forward`.
+                // SAFETY: as in `Forward`; what is read of `dx` was zeroed.
                 unsafe {
                     let slope = s.mul(load_up_to(s, dy.as_ptr().add(channel), left), share);
                     for place in cells {
                         let dx = self.dx.as_mut_ptr().add(place + channel);
-                        let before = load_up_to(s, dx.cast_const(), left);
-                        store(s, dx, left, &[s.add(before, slope)]);
+                        let sum = if self.pooling.apart {
+                            slope
+                        } else {
+                            s.add(load_up_to(s, dx.cast_const(), left), slope)
+                        };
+                        store(s, dx, left, &[sum]);
                     }
                 }
                 channel += S::LANES;

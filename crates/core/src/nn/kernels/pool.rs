@@ -112,17 +112,14 @@ pub fn average_backward(geometry: &PoolGeometry, dy: &[f32]) -> Vec<f32> {
     let (input_len, output_len) = (geometry.input_len(), geometry.output_len());
     let (chunk_rows, rows) = geometry.rows(dy.len(), output_len);
     let pooling = AveragePooling::new(&geometry.window, geometry.channels);
-    threads::build(
-        rows * input_len,
-        chunk_rows * input_len,
-        geometry.cost(rows),
-        |chunk, dx| {
-            let dy = &dy[chunk * chunk_rows * output_len..];
-            for (dy, dx) in dy.chunks_exact(output_len).zip(dx.chunks_exact_mut(input_len)) {
-                pooling.backward(dy, dx);
-            }
-        },
-    )
+    let work = |chunk: usize, dx: Unset<f32>| {
+        let dy = &dy[chunk * chunk_rows * output_len..];
+        for (dy, dx) in dy.chunks_exact(output_len).zip(dx.chunks_exact(input_len)) {
+            pooling.backward(dy, dx);
+        }
+    };
+    // SAFETY: chunks are whole rows, of which there are as many in `dy`, and `backward` writes all of a row.
+    unsafe { threads::build_unset(rows * input_len, chunk_rows * input_len, geometry.cost(rows), work) }
 }
 
 /// The number of a cell in its window, as small as the window allows.

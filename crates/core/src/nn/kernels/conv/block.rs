@@ -61,7 +61,10 @@ impl ConvBlock {
         conv.check_kernel(kernel);
         let plan = Plan::new(conv, kernel, bias);
         let pooling = MaxPooling::behind_relu(&self.pool, conv.filters);
-        let quads = pooling.quads();
+        let quads = match &plan {
+            Plan::Direct(prepared) => pooling.quads().map(|windows| prepared.quads(&windows)),
+            Plan::Winograd(_) => None,
+        };
         let chunk_rows = plan.chunk_rows(conv, rows, output_len);
         let (len, chunk_len) = (rows * output_len, chunk_rows * output_len);
         let work = |chunk: usize, y: Unset<f32>, winners: Unset<u8>| {

@@ -129,24 +129,38 @@ impl Prepared {
         );
     }
 
-    /// Writes the outputs behind relu and max-pooling, `[pooling windows, filters]`, with the winning cells: of pooling windows with four cells
-    /// each, whose convolution windows `quads` lists. What is pooled never leaves the registers.
-    pub fn pooled(&self, laid: &Laid, quads: &[[usize; 4]], y: Unset<f32>, winners: Unset<u8>) {
-        assert!(y.len() == quads.len() * self.filters && winners.len() == y.len());
+    /// Where the patches of the convolution's windows lie that each pooling window takes: of four cells each.
+    pub fn quads(&self, windows: &[[usize; 4]]) -> Quads {
+        let offsets = &self.field.offsets;
+        let places: Vec<_> = windows.iter().map(|quad| quad.map(|window| offsets[window])).collect();
+        let last = places.iter().flatten().copied().max().unwrap_or(0);
+        Quads { places, last }
+    }
+
+    /// Writes the outputs of one row behind relu and max-pooling, `[pooling windows, filters]`, with the winning cells: of pooling windows
+    /// with four cells each, as [`Self::quads`] of this convolution lists them. What is pooled never leaves the registers.
+    pub fn pooled(&self, laid: &Laid, quads: &Quads, y: Unset<f32>, winners: Unset<u8>) {
+        assert!(y.len() == quads.places.len() * self.filters && winners.len() == y.len());
         let reach = self.field.runs.last().map_or(0, |run| run.offset + run.len);
-        let inside = |window: &usize| laid.offsets[*window] + reach <= laid.fields.len();
-        assert!(quads.iter().flatten().all(inside), "windows lie in their field");
+        assert!(quads.last + reach <= laid.fields.len(), "windows lie in their field");
         run(
             self.isa,
             Pooled {
                 prepared: self,
                 laid,
-                quads,
+                quads: &quads.places,
                 y,
                 winners,
             },
         );
     }
+}
+
+/// Where in a field the four patches lie that each pooling window takes.
+pub struct Quads {
+    places: Vec<[usize; 4]>,
+    /// The largest of them.
+    last: usize,
 }
 
 /// Windows over padded rows.
@@ -272,7 +286,7 @@ impl Pooled<'_> {
             bias,
             ..
         } = self.prepared;
-        let Laid { fields, offsets, live } = *self.laid;
+        let Laid { fields, live, .. } = *self.laid;
         let nothing = (s.splat(0.0), s.splat(0.0));
         // What windows over nothing but zeros come to.
         let mut empty = [nothing; V];
@@ -281,9 +295,7 @@ impl Pooled<'_> {
             let bias = unsafe { s.load(bias.as_ptr().add(block.bias_at + v * S::LANES)) };
             *empty = winner_behind_relu(s, [bias; 4]);
         }
-        for (window, quad) in self.quads.iter().enumerate() {
-            let [a, b, c, d] = *quad;
-            let places = [offsets[a], offsets[b], offsets[c], offsets[d]];
+        for (window, places) in self.quads.iter().enumerate() {
             let mut chosen = empty;
             // SAFETY: `pooled` has checked that every window lies in `fields` and that `y` and `winners` have `filters` values for each
             // pooling window; `kernel` and `bias` hold `V` whole vectors for each value of the patch from the block's place on.
@@ -298,7 +310,7 @@ impl Pooled<'_> {
                     }
                     let mut from = [fields.as_ptr(); 4];
                     for (from, place) in from.iter_mut().zip(places) {
-                        *from = from.add(place);
+                        *from = from.add(*place);
                     }
                     product(s, &from, &field.runs, kernel.as_ptr().add(block.kernel_at), &mut sums);
                     let [a, b, c, d] = &sums;
