@@ -209,10 +209,17 @@ pub(super) struct ConvBlockKernel {
 }
 
 impl Kernel for ConvBlockKernel {
-    fn forward(&self, inputs: &[View<'_>], _: bool) -> Result<Output> {
+    fn forward(&self, inputs: &[View<'_>], save: bool) -> Result<Output> {
         let bias = inputs.get(2).map(|bias| bias.values);
+        let shape = with_batch(inputs[0].shape[0], &self.output);
+        if !save {
+            return Ok(Output::new(
+                self.block.output(inputs[0].values, inputs[1].values, bias),
+                shape,
+            ));
+        }
         let (y, winners) = self.block.forward(inputs[0].values, inputs[1].values, bias);
-        Ok(Output::saving(y, with_batch(inputs[0].shape[0], &self.output), winners))
+        Ok(Output::saving(y, shape, winners))
     }
 
     fn backward(&self, inputs: &[View<'_>], saved: &Saved, dy: View<'_>, needs: &[bool]) -> Result<Gradients> {

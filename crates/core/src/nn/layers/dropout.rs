@@ -45,7 +45,8 @@ impl Kernel for Shift {
 /// `len` factors, each 0 with probability `rate` and `1 / (1 - rate)` otherwise.
 pub(super) fn factors(len: usize, rate: f32, generator: &mut ChaCha8Rng) -> Vec<f32> {
     let kept = 1.0 / (1.0 - rate);
-    random::uniforms(len, generator, |drawn| if drawn < rate { 0.0 } else { kept })
+    // A product and not a choice: which of the two is drawn cannot be foreseen, and the loop becomes one of vectors.
+    random::uniforms(len, generator, move |drawn| kept * f32::from(u8::from(drawn >= rate)))
 }
 
 /// A dropout layer at work.

@@ -68,6 +68,7 @@ macro_rules! listed {
 pub(in crate::nn) use listed;
 
 listed!(bool);
+listed!(u8);
 listed!(usize);
 
 /// Values that begin at a cache line: a vector of 64 bytes that straddles two lines takes twice the time to load.

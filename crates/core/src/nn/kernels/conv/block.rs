@@ -5,13 +5,13 @@
 //! pass works from the non-zeros ([`sparse`](super::sparse)); the convolution's own output never leaves the cache.
 
 use super::ConvGeometry;
-use super::direct::Prepared;
+use super::direct::{Prepared, Quads};
 use super::plan::Plan;
 use super::sparse::{Pooled, Sparse};
 use crate::nn::kernels::gemm::transpose;
 use crate::nn::kernels::max_pool::{CLOSED, MaxPooling};
 use crate::nn::kernels::window::Window;
-use crate::nn::threads::{self, Aligned, Unset, with_scratch};
+use crate::nn::threads::{self, Aligned, Unset, with_room, with_scratch};
 
 /// `max_pool(relu(conv(x) + bias))`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,48 +50,29 @@ impl ConvBlock {
         self.pool.output_cells() * self.conv.filters
     }
 
-    /// The output, `[batch, pooling windows.., filters]`, and what the backward pass needs.
+    /// The output, `[batch, pooling windows.., filters]`.
     ///
     /// # Panics
     /// When a slice does not fit the geometry: the layers check their shapes before.
     #[must_use]
+    pub fn output(&self, x: &[f32], kernel: &[f32], bias: Option<&[f32]>) -> Vec<f32> {
+        let forward = Forward::new(self, x, kernel, bias);
+        let work = |chunk: usize, y: Unset<f32>| forward.chunk(chunk, y, None);
+        // SAFETY: `chunk` writes all of its chunk.
+        unsafe { threads::build_unset(forward.len, forward.chunk_len, forward.cost, work) }
+    }
+
+    /// [`Self::output`] and what the backward pass needs.
+    ///
+    /// # Panics
+    /// As [`Self::output`].
+    #[must_use]
     pub fn forward(&self, x: &[f32], kernel: &[f32], bias: Option<&[f32]>) -> (Vec<f32>, Winners) {
-        let (conv, input_len, output_len) = (&self.conv, self.conv.input_len(), self.output_len());
-        let rows = ConvGeometry::rows(x, input_len);
-        conv.check_kernel(kernel);
-        let plan = Plan::new(conv, kernel, bias);
-        let pooling = MaxPooling::behind_relu(&self.pool, conv.filters);
-        let quads = match &plan {
-            Plan::Direct(prepared) => pooling.quads().map(|windows| prepared.quads(&windows)),
-            Plan::Winograd(_) => None,
-        };
-        let chunk_rows = plan.chunk_rows(conv, rows, output_len);
-        let (len, chunk_len) = (rows * output_len, chunk_rows * output_len);
-        let work = |chunk: usize, y: Unset<f32>, winners: Unset<u8>| {
-            let x = &x[chunk * chunk_rows * input_len..][..y.len() / output_len * input_len];
-            let outputs = y.chunks_exact(output_len).zip(winners.chunks_exact(output_len));
-            match (&plan, &quads, self.bands()) {
-                (Plan::Direct(prepared), Some(quads), _) => {
-                    for (x, (y, winners)) in x.chunks_exact(input_len).zip(outputs) {
-                        prepared.with_fields(x, 1, |laid| prepared.pooled(&laid, quads, y, winners));
-                    }
-                }
-                (Plan::Direct(prepared), None, true) => {
-                    for (x, (y, winners)) in x.chunks_exact(input_len).zip(outputs) {
-                        self.forward_in_bands(prepared, &pooling, x, y, winners);
-                    }
-                }
-                _ => with_scratch(x.len() / input_len * conv.output_len(), |full| {
-                    plan.forward(x, Unset::replacing(full));
-                    for (full, (y, winners)) in full.chunks_exact(conv.output_len()).zip(outputs) {
-                        pooling.pool(0, full, 0, y, winners);
-                    }
-                }),
-            }
-        };
-        // SAFETY: chunks are whole rows, of which each of the three ways writes all pooling windows.
-        let (y, winners) =
-            unsafe { threads::build_pair_unset((len, len), (chunk_len, chunk_len), conv.cost(rows), work) };
+        let forward = Forward::new(self, x, kernel, bias);
+        let (len, chunk_len) = (forward.len, forward.chunk_len);
+        let work = |chunk: usize, y: Unset<f32>, winners: Unset<u8>| forward.chunk(chunk, y, Some(winners));
+        // SAFETY: `chunk` writes all of its chunks.
+        let (y, winners) = unsafe { threads::build_pair_unset((len, len), (chunk_len, chunk_len), forward.cost, work) };
         (y, Winners(winners))
     }
 
@@ -165,17 +146,90 @@ impl ConvBlock {
         let pool = &self.pool;
         pool.input[0] == 1 && pool.kernel[0] == 1 && pool.dilation[1] == 1 && pool.strides[1] >= pool.kernel[1]
     }
+}
+
+/// A block's forward for a batch.
+struct Forward<'a> {
+    block: &'a ConvBlock,
+    x: &'a [f32],
+    plan: Plan,
+    pooling: MaxPooling,
+    /// What is pooled in registers, if it can be.
+    quads: Option<Quads>,
+    /// Values of the output, and of the part that is computed together: whole rows.
+    len: usize,
+    chunk_len: usize,
+    /// Multiply-adds.
+    cost: usize,
+}
+
+impl<'a> Forward<'a> {
+    fn new(block: &'a ConvBlock, x: &'a [f32], kernel: &[f32], bias: Option<&[f32]>) -> Self {
+        let (conv, output_len) = (&block.conv, block.output_len());
+        let rows = ConvGeometry::rows(x, conv.input_len());
+        conv.check_kernel(kernel);
+        let plan = Plan::new(conv, kernel, bias);
+        let pooling = MaxPooling::behind_relu(&block.pool, conv.filters);
+        let quads = match &plan {
+            Plan::Direct(prepared) => pooling.quads().map(|windows| prepared.quads(&windows)),
+            Plan::Winograd(_) => None,
+        };
+        Self {
+            block,
+            x,
+            pooling,
+            quads,
+            len: rows * output_len,
+            chunk_len: plan.chunk_rows(conv, rows, output_len) * output_len,
+            cost: conv.cost(rows),
+            plan,
+        }
+    }
+
+    /// Writes the outputs of a chunk, whole rows, and their winning cells if they are asked for.
+    fn chunk(&self, chunk: usize, y: Unset<f32>, winners: Option<Unset<u8>>) {
+        let (conv, output_len) = (&self.block.conv, self.block.output_len());
+        let (input_len, rows) = (conv.input_len(), y.len() / output_len);
+        let x = &self.x[chunk * self.chunk_len / output_len * input_len..][..rows * input_len];
+        if let (Plan::Direct(prepared), Some(quads)) = (&self.plan, &self.quads) {
+            let mut winners = winners;
+            for (row, (x, y)) in x.chunks_exact(input_len).zip(y.chunks_exact(output_len)).enumerate() {
+                let row = row * output_len..(row + 1) * output_len;
+                let winners = winners.as_mut().map(|winners| winners.part(row));
+                prepared.with_fields(x, 1, |laid| prepared.pooled(&laid, quads, y, winners));
+            }
+            return;
+        }
+        match winners {
+            Some(winners) => self.with_winners(x, y, winners),
+            None => with_room(y.len(), |room: &mut [u8]| {
+                self.with_winners(x, y, Unset::replacing(room));
+            }),
+        }
+    }
+
+    /// [`Self::chunk`] of what is not pooled in registers.
+    fn with_winners(&self, x: &[f32], y: Unset<f32>, winners: Unset<u8>) {
+        let (conv, output_len) = (&self.block.conv, self.block.output_len());
+        let outputs = y.chunks_exact(output_len).zip(winners.chunks_exact(output_len));
+        match &self.plan {
+            Plan::Direct(prepared) if self.block.bands() => {
+                for (x, (y, winners)) in x.chunks_exact(conv.input_len()).zip(outputs) {
+                    self.in_bands(prepared, x, y, winners);
+                }
+            }
+            plan => with_scratch(x.len() / conv.input_len() * conv.output_len(), |full| {
+                plan.forward(x, Unset::replacing(full));
+                for (full, (y, winners)) in full.chunks_exact(conv.output_len()).zip(outputs) {
+                    self.pooling.pool(0, full, 0, y, winners);
+                }
+            }),
+        }
+    }
 
     /// One row of the batch, one line of pooling windows at a time.
-    fn forward_in_bands(
-        &self,
-        prepared: &Prepared,
-        pooling: &MaxPooling,
-        x: &[f32],
-        y: Unset<f32>,
-        winners: Unset<u8>,
-    ) {
-        let (pool, filters) = (&self.pool, self.conv.filters);
+    fn in_bands(&self, prepared: &Prepared, x: &[f32], y: Unset<f32>, winners: Unset<u8>) {
+        let (pool, filters) = (&self.block.pool, self.block.conv.filters);
         let line = pool.output[2] * filters;
         prepared.with_fields(x, 1, |laid| {
             with_scratch(pool.kernel[1] * pool.input[2] * filters, |band| {
@@ -185,7 +239,8 @@ impl ConvBlock {
                     let windows = top * pool.input[2]..(top + cells.len()) * pool.input[2];
                     let band = &mut band[..windows.len() * filters];
                     prepared.windows(&laid, windows.clone(), Unset::replacing(band));
-                    pooling.pool(height * pool.output[2], band, windows.start, y, winners);
+                    self.pooling
+                        .pool(height * pool.output[2], band, windows.start, y, winners);
                 }
             });
         });

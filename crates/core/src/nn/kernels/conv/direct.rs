@@ -137,10 +137,12 @@ impl Prepared {
         Quads { places, last }
     }
 
-    /// Writes the outputs of one row behind relu and max-pooling, `[pooling windows, filters]`, with the winning cells: of pooling windows
-    /// with four cells each, as [`Self::quads`] of this convolution lists them. What is pooled never leaves the registers.
-    pub fn pooled(&self, laid: &Laid, quads: &Quads, y: Unset<f32>, winners: Unset<u8>) {
-        assert!(y.len() == quads.places.len() * self.filters && winners.len() == y.len());
+    /// Writes the outputs of one row behind relu and max-pooling, `[pooling windows, filters]`, and the winning cells if they are asked
+    /// for: of pooling windows with four cells each, as [`Self::quads`] of this convolution lists them. What is pooled never leaves the
+    /// registers.
+    pub fn pooled(&self, laid: &Laid, quads: &Quads, y: Unset<f32>, winners: Option<Unset<u8>>) {
+        assert_eq!(y.len(), quads.places.len() * self.filters);
+        assert!(winners.as_ref().is_none_or(|winners| winners.len() == y.len()));
         let reach = self.field.runs.last().map_or(0, |run| run.offset + run.len);
         assert!(quads.last + reach <= laid.fields.len(), "windows lie in their field");
         run(
@@ -257,7 +259,7 @@ struct Pooled<'a> {
     laid: &'a Laid<'a>,
     quads: &'a [[usize; 4]],
     y: Unset<'a, f32>,
-    winners: Unset<'a, u8>,
+    winners: Option<Unset<'a, u8>>,
 }
 
 impl Work for Pooled<'_> {
@@ -266,10 +268,13 @@ impl Work for Pooled<'_> {
     #[inline(always)]
     fn run<S: Simd>(mut self, s: S) {
         for block in &self.prepared.blocks {
-            match block.vectors {
-                4 => self.block::<S, 4>(s, *block),
-                2 => self.block::<S, 2>(s, *block),
-                _ => self.block::<S, 1>(s, *block),
+            match (block.vectors, self.winners.is_some()) {
+                (4, true) => self.block::<S, 4, true>(s, *block),
+                (4, false) => self.block::<S, 4, false>(s, *block),
+                (2, true) => self.block::<S, 2, true>(s, *block),
+                (2, false) => self.block::<S, 2, false>(s, *block),
+                (_, true) => self.block::<S, 1, true>(s, *block),
+                (_, false) => self.block::<S, 1, false>(s, *block),
             }
         }
     }
@@ -278,7 +283,7 @@ impl Work for Pooled<'_> {
 impl Pooled<'_> {
     /// One block of filters of all pooling windows.
     #[inline(always)]
-    fn block<S: Simd, const V: usize>(&mut self, s: S, block: Block) {
+    fn block<S: Simd, const V: usize, const WINNERS: bool>(&mut self, s: S, block: Block) {
         let Prepared {
             field,
             filters,
@@ -293,7 +298,7 @@ impl Pooled<'_> {
         for (v, empty) in empty.iter_mut().enumerate() {
             // SAFETY: `bias` holds `V` whole vectors from the block's place on.
             let bias = unsafe { s.load(bias.as_ptr().add(block.bias_at + v * S::LANES)) };
-            *empty = winner_behind_relu(s, [bias; 4]);
+            *empty = pooled::<S, WINNERS>(s, [bias; 4]);
         }
         for (window, places) in self.quads.iter().enumerate() {
             let mut chosen = empty;
@@ -315,7 +320,7 @@ impl Pooled<'_> {
                     product(s, &from, &field.runs, kernel.as_ptr().add(block.kernel_at), &mut sums);
                     let [a, b, c, d] = &sums;
                     for v in 0..V {
-                        chosen[v] = winner_behind_relu(s, [a[v], b[v], c[v], d[v]]);
+                        chosen[v] = pooled::<S, WINNERS>(s, [a[v], b[v], c[v], d[v]]);
                     }
                 }
                 for (v, (best, winner)) in chosen.into_iter().enumerate() {
@@ -324,15 +329,36 @@ impl Pooled<'_> {
                     let at = window * filters + filter;
                     if left >= S::LANES {
                         s.store(self.y.as_mut_ptr().add(at), best);
-                        s.store_bytes(self.winners.as_mut_ptr().add(at), winner);
                     } else if left > 0 {
-                        let mut bytes = [0; 16];
                         s.store_first(self.y.as_mut_ptr().add(at), left, best);
-                        s.store_bytes(bytes.as_mut_ptr(), winner);
-                        self.winners.part(at..at + left).write(bytes.into_iter());
+                    }
+                    match &mut self.winners {
+                        Some(winners) if WINNERS && left >= S::LANES => {
+                            s.store_bytes(winners.as_mut_ptr().add(at), winner);
+                        }
+                        Some(winners) if WINNERS && left > 0 => {
+                            let mut bytes = [0; 16];
+                            s.store_bytes(bytes.as_mut_ptr(), winner);
+                            winners.part(at..at + left).write(bytes.into_iter());
+                        }
+                        _ => {}
                     }
                 }
             }
         }
     }
+}
+
+/// The largest of a window's values behind relu, and its cell if that is asked for.
+#[inline(always)]
+fn pooled<S: Simd, const WINNERS: bool>(s: S, cells: [S::Vector; 4]) -> (S::Vector, S::Vector) {
+    if WINNERS {
+        return winner_behind_relu(s, cells);
+    }
+    let zero = s.splat(0.0);
+    let mut best = zero;
+    for cell in cells {
+        best = s.max(best, cell);
+    }
+    (best, zero)
 }

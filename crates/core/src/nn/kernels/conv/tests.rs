@@ -188,6 +188,7 @@ fn block_is_its_three_layers(g: &ConvGeometry, (size, stride, same): (usize, usi
     let open = forward(g, &c.x, &c.kernel, Some(&c.bias));
     let (y, found) = max_forward(&pool, &relu(&open));
     let (block_y, winners) = block.forward(&c.x, &c.kernel, Some(&c.bias));
+    assert_eq!(block.output(&c.x, &c.kernel, Some(&c.bias)), block_y);
     let wide = |values: &[f32]| values.iter().map(|value| f64::from(*value)).collect::<Vec<_>>();
     assert_close(&block_y, &wide(&y), 1e-5);
 
