@@ -56,8 +56,7 @@ impl AveragePooling {
     pub fn backward(&self, dy: &[f32], mut dx: Unset<f32>) {
         self.check(dx.len(), dy.len());
         if !self.apart {
-            let whole = 0..dx.len();
-            dx.part(whole).zeroed();
+            dx.reborrow().zeroed();
         }
         run(self.isa, Backward { pooling: self, dy, dx });
     }

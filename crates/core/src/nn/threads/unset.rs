@@ -47,6 +47,12 @@ impl<'a, T: Copy> Unset<'a, T> {
         self.0.as_mut_ptr().cast()
     }
 
+    /// All of them, for a while.
+    #[inline(always)]
+    pub fn reborrow(&mut self) -> Unset<'_, T> {
+        Unset(self.0)
+    }
+
     /// Some of them, for a while.
     ///
     /// # Panics

@@ -60,7 +60,6 @@ impl Winograd {
         let rows = y.len() / (tiling.output[0] * tiling.output[1] * filters);
         let (inputs, outputs) = (tiling.stride(), self.blocks * self.vectors * tiling.isa.lanes());
         let total = rows * tiling.of_row();
-        let whole = 0..y.len();
         let at_once = tiling.at_once(outputs, self.fewest_tiles(), total);
         let [inputs, outputs] = [inputs, outputs].map(|len| PLACES * (at_once * len + GAP));
         tiling.with_fields(x, rows, |fields| {
@@ -70,7 +69,7 @@ impl Winograd {
                     let work = Tiles {
                         plan: self,
                         fields,
-                        y: y.part(whole.clone()),
+                        y: y.reborrow(),
                         range: first..(first + at_once).min(total),
                         transformed,
                         products,
