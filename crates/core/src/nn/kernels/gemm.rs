@@ -6,7 +6,7 @@
 
 use gemm::Parallelism;
 
-use super::simd::{Isa, vectorized};
+use super::simd::{Isa, Simd, Work, run};
 use crate::nn::threads::{self, WORTH_WAKING_THREADS};
 
 /// A matrix in a slice, possibly transposed.
@@ -221,36 +221,60 @@ fn tiles(rows: usize, inner: usize, columns: usize) -> (usize, usize) {
 /// # Panics
 /// When the slices are not that long.
 pub fn transpose(from: &[f32], rows: usize, columns: usize, to: &mut [f32]) {
-    /// Rows and columns that are turned in registers.
-    const BLOCK: usize = 8;
+    let work = Transpose {
+        from,
+        rows,
+        columns,
+        to,
+    };
+    run(Isa::current(), work);
+}
+
+/// [`transpose`], its checks done.
+struct Transpose<'a> {
+    from: &'a [f32],
+    rows: usize,
+    columns: usize,
+    to: &'a mut [f32],
+}
+
+impl Work for Transpose<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        transpose_with(s, self.from, self.rows, self.columns, self.to);
+    }
+}
+
+/// [`transpose`] inside a kernel.
+///
+/// # Panics
+/// When the slices are not that long.
+#[inline(always)]
+pub fn transpose_with<S: Simd>(s: S, from: &[f32], rows: usize, columns: usize, to: &mut [f32]) {
+    /// Rows that are turned together in registers.
+    const TOGETHER: usize = 4;
     assert!(
         from.len() == rows * columns && to.len() == from.len(),
         "a matrix [{rows}, {columns}]"
     );
-    let (whole_rows, whole_columns) = (rows / BLOCK * BLOCK, columns / BLOCK * BLOCK);
-    vectorized(
-        Isa::current(),
-        #[inline(always)]
-        || {
-            for top in (0..whole_rows).step_by(BLOCK) {
-                for left in (0..whole_columns).step_by(BLOCK) {
-                    let mut block = [[0.0; BLOCK]; BLOCK];
-                    for (row, line) in block.iter_mut().enumerate() {
-                        line.copy_from_slice(&from[(top + row) * columns + left..][..BLOCK]);
-                    }
-                    let mut turned = [[0.0; BLOCK]; BLOCK];
-                    for row in 0..BLOCK {
-                        for column in 0..BLOCK {
-                            turned[column][row] = block[row][column];
-                        }
-                    }
-                    for (column, line) in turned.iter().enumerate() {
-                        to[(left + column) * rows + top..][..BLOCK].copy_from_slice(line);
-                    }
-                }
+    let (whole_rows, whole_columns) = (rows / TOGETHER * TOGETHER, columns / S::LANES * S::LANES);
+    for left in (0..whole_columns).step_by(S::LANES) {
+        for top in (0..whole_rows).step_by(TOGETHER) {
+            // SAFETY: the four rows have a whole vector from column `left` on, and so many columns have four values from row `top` on.
+            unsafe {
+                let from = from.as_ptr().add(top * columns + left);
+                let together = [
+                    s.load(from),
+                    s.load(from.add(columns)),
+                    s.load(from.add(2 * columns)),
+                    s.load(from.add(3 * columns)),
+                ];
+                s.store_turned(to.as_mut_ptr().add(left * rows + top), rows, together);
             }
-        },
-    );
+        }
+    }
     for row in 0..rows {
         let first = if row < whole_rows { whole_columns } else { 0 };
         for column in first..columns {

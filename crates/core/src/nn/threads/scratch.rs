@@ -65,7 +65,6 @@ macro_rules! listed {
         }
     };
 }
-pub(in crate::nn) use listed;
 
 listed!(bool);
 listed!(u8);

@@ -4,8 +4,11 @@
 //! only if it is positive. So the forward pass keeps nothing but the winner's cell for each pooled value, one byte, and the backward
 //! pass works from the non-zeros ([`sparse`](super::sparse)); the convolution's own output never leaves the cache.
 
+use std::sync::Arc;
+
 use super::ConvGeometry;
 use super::direct::{Prepared, Quads};
+use super::kept::Kept;
 use super::plan::Plan;
 use super::sparse::{Pooled, Sparse};
 use crate::nn::kernels::gemm::transpose;
@@ -14,10 +17,32 @@ use crate::nn::kernels::window::Window;
 use crate::nn::threads::{self, Aligned, Unset, with_room, with_scratch};
 
 /// `max_pool(relu(conv(x) + bias))`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ConvBlock {
     conv: ConvGeometry,
     pool: Window,
+    /// The kernel made ready for the forward pass, and for the input's gradient.
+    ready: Kept<Ready>,
+    by_filter: Kept<Aligned>,
+    /// What the backward pass needs of the geometry alone.
+    sparse: Kept<Sparse>,
+}
+
+/// A kernel, and where pooling windows lie.
+struct Ready {
+    plan: Plan,
+    pooling: MaxPooling,
+    /// What is pooled in registers, if it can be.
+    quads: Option<Quads>,
+}
+
+impl std::fmt::Debug for ConvBlock {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { conv, pool, .. } = self;
+        f.debug_struct("ConvBlock")
+            .field("conv", conv)
+            .field("pool", pool)
+            .finish_non_exhaustive()
+    }
 }
 
 /// What the backward pass of a [`ConvBlock`] needs of the forward pass: the winning cell of each pooling window, one byte for each
@@ -41,7 +66,13 @@ impl ConvBlock {
     /// cells or more, which the separate kernels serve.
     #[must_use]
     pub fn new(conv: ConvGeometry, pool: Window) -> Option<Self> {
-        (pool.input == conv.window.output && pool.kernel_cells() < usize::from(CLOSED)).then_some(Self { conv, pool })
+        (pool.input == conv.window.output && pool.kernel_cells() < usize::from(CLOSED)).then(|| Self {
+            conv,
+            pool,
+            ready: Kept::new(),
+            by_filter: Kept::new(),
+            sparse: Kept::new(),
+        })
     }
 
     /// Values of one row of the output.
@@ -96,7 +127,7 @@ impl ConvBlock {
             "{rows} rows"
         );
         conv.check_kernel(kernel);
-        let sparse = Sparse::new(conv, &self.pool);
+        let sparse = self.sparse.get([&[], &[]], || Sparse::new(conv, &self.pool));
         let (patch_len, kernel_len, filters) = (conv.patch_len(), conv.kernel_len(), conv.filters);
         let pooled = |row: usize| {
             let at = row * output_len..(row + 1) * output_len;
@@ -107,16 +138,14 @@ impl ConvBlock {
         };
         let mut gradients = ConvGradients::default();
         if needs[0] {
-            let mut by_filter = Aligned::zeroed(kernel_len);
-            transpose(kernel, patch_len, filters, &mut by_filter);
-            gradients.input = Some(threads::build(
-                rows * input_len,
-                input_len,
-                conv.cost(rows),
-                |row, dx| {
-                    sparse.input(&by_filter, pooled(row), dx);
-                },
-            ));
+            let by_filter = self.by_filter.get([kernel, &[]], || {
+                let mut by_filter = Aligned::zeroed(kernel_len + sparse.read_behind_kernel());
+                transpose(kernel, patch_len, filters, &mut by_filter[..kernel_len]);
+                by_filter
+            });
+            let work = |row: usize, dx: Unset<f32>| sparse.input(&by_filter, pooled(row), dx);
+            // SAFETY: `input` writes all of its row.
+            gradients.input = Some(unsafe { threads::build_unset(rows * input_len, input_len, conv.cost(rows), work) });
         }
         if needs[1] || needs[2] {
             let groups = threads::reduction_groups(rows, kernel_len);
@@ -152,10 +181,7 @@ impl ConvBlock {
 struct Forward<'a> {
     block: &'a ConvBlock,
     x: &'a [f32],
-    plan: Plan,
-    pooling: MaxPooling,
-    /// What is pooled in registers, if it can be.
-    quads: Option<Quads>,
+    ready: Arc<Ready>,
     /// Values of the output, and of the part that is computed together: whole rows.
     len: usize,
     chunk_len: usize,
@@ -168,21 +194,22 @@ impl<'a> Forward<'a> {
         let (conv, output_len) = (&block.conv, block.output_len());
         let rows = ConvGeometry::rows(x, conv.input_len());
         conv.check_kernel(kernel);
-        let plan = Plan::new(conv, kernel, bias);
-        let pooling = MaxPooling::behind_relu(&block.pool, conv.filters);
-        let quads = match &plan {
-            Plan::Direct(prepared) => pooling.quads().map(|windows| prepared.quads(&windows)),
-            Plan::Winograd(_) => None,
-        };
+        let ready = block.ready.get([kernel, bias.unwrap_or(&[])], || {
+            let plan = Plan::new(conv, kernel, bias);
+            let pooling = MaxPooling::behind_relu(&block.pool, conv.filters);
+            let quads = match &plan {
+                Plan::Direct(prepared) => pooling.quads().and_then(|windows| prepared.quads(&windows)),
+                Plan::Winograd(_) => None,
+            };
+            Ready { plan, pooling, quads }
+        });
         Self {
             block,
             x,
-            pooling,
-            quads,
             len: rows * output_len,
-            chunk_len: plan.chunk_rows(conv, rows, output_len) * output_len,
+            chunk_len: ready.plan.chunk_rows(conv, rows, output_len) * output_len,
             cost: conv.cost(rows),
-            plan,
+            ready,
         }
     }
 
@@ -191,12 +218,12 @@ impl<'a> Forward<'a> {
         let (conv, output_len) = (&self.block.conv, self.block.output_len());
         let (input_len, rows) = (conv.input_len(), y.len() / output_len);
         let x = &self.x[chunk * self.chunk_len / output_len * input_len..][..rows * input_len];
-        if let (Plan::Direct(prepared), Some(quads)) = (&self.plan, &self.quads) {
+        if let (Plan::Direct(prepared), Some(quads)) = (&self.ready.plan, &self.ready.quads) {
             let mut winners = winners;
             for (row, (x, y)) in x.chunks_exact(input_len).zip(y.chunks_exact(output_len)).enumerate() {
                 let row = row * output_len..(row + 1) * output_len;
                 let winners = winners.as_mut().map(|winners| winners.part(row));
-                prepared.with_fields(x, 1, |laid| prepared.pooled(&laid, quads, y, winners));
+                prepared.pooled(x, quads, y, winners);
             }
             return;
         }
@@ -212,7 +239,7 @@ impl<'a> Forward<'a> {
     fn with_winners(&self, x: &[f32], y: Unset<f32>, winners: Unset<u8>) {
         let (conv, output_len) = (&self.block.conv, self.block.output_len());
         let outputs = y.chunks_exact(output_len).zip(winners.chunks_exact(output_len));
-        match &self.plan {
+        match &self.ready.plan {
             Plan::Direct(prepared) if self.block.bands() => {
                 for (x, (y, winners)) in x.chunks_exact(conv.input_len()).zip(outputs) {
                     self.in_bands(prepared, x, y, winners);
@@ -221,7 +248,7 @@ impl<'a> Forward<'a> {
             plan => with_scratch(x.len() / conv.input_len() * conv.output_len(), |full| {
                 plan.forward(x, Unset::replacing(full));
                 for (full, (y, winners)) in full.chunks_exact(conv.output_len()).zip(outputs) {
-                    self.pooling.pool(0, full, 0, y, winners);
+                    self.ready.pooling.pool(0, full, 0, y, winners);
                 }
             }),
         }
@@ -231,7 +258,7 @@ impl<'a> Forward<'a> {
     fn in_bands(&self, prepared: &Prepared, x: &[f32], y: Unset<f32>, winners: Unset<u8>) {
         let (pool, filters) = (&self.block.pool, self.block.conv.filters);
         let line = pool.output[2] * filters;
-        prepared.with_fields(x, 1, |laid| {
+        prepared.with_fields(x, 1, &[0], |laid| {
             with_scratch(pool.kernel[1] * pool.input[2] * filters, |band| {
                 let lines = y.chunks_exact(line).zip(winners.chunks_exact(line));
                 for (height, (y, winners)) in lines.enumerate() {
@@ -239,7 +266,8 @@ impl<'a> Forward<'a> {
                     let windows = top * pool.input[2]..(top + cells.len()) * pool.input[2];
                     let band = &mut band[..windows.len() * filters];
                     prepared.windows(&laid, windows.clone(), Unset::replacing(band));
-                    self.pooling
+                    self.ready
+                        .pooling
                         .pool(height * pool.output[2], band, windows.start, y, winners);
                 }
             });

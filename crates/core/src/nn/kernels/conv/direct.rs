@@ -10,7 +10,7 @@ use super::ConvGeometry;
 use super::field::Field;
 use super::tile::{Block, blocks, product, store};
 use crate::nn::kernels::max_pool::winner_behind_relu;
-use crate::nn::kernels::simd::{Isa, Simd, Work, run};
+use crate::nn::kernels::simd::{Isa, MOST_LANES, Simd, Work, run};
 use crate::nn::threads::{Aligned, Unset, with_list, with_scratch};
 
 /// Windows that are worth a loop over blocks of filters; smaller rows of a batch are taken together.
@@ -71,14 +71,15 @@ impl Prepared {
         let input_len = x.len() / rows;
         let at_once = WINDOWS_AT_ONCE.div_ceil(windows).min(rows);
         for (x, y) in x.chunks(at_once * input_len).zip(y.chunks(at_once * output_len)) {
-            self.with_fields(x, y.len() / output_len, |laid| {
+            self.with_fields(x, y.len() / output_len, &[0], |laid| {
                 self.windows(&laid, 0..laid.offsets.len(), y);
             });
         }
     }
 
-    /// Pads rows if they need it, and calls `work` with the windows of all of them.
-    pub fn with_fields(&self, x: &[f32], rows: usize, work: impl FnOnce(Laid)) {
+    /// Pads rows if they need it, and calls `work` with the windows of all of them, and with which are live together with those that
+    /// lie `cells` further on.
+    pub fn with_fields(&self, x: &[f32], rows: usize, cells: &[usize], work: impl FnOnce(Laid)) {
         let field = &self.field;
         let with_offsets = |fields: &[f32]| {
             let with_live = |live: &[bool]| {
@@ -93,7 +94,7 @@ impl Prepared {
                 });
             };
             if self.skips_zeros {
-                field.with_live(self.isa, fields, with_live);
+                field.with_live(self.isa, fields, cells, with_live);
             } else {
                 with_live(&[]);
             }
@@ -129,40 +130,56 @@ impl Prepared {
         );
     }
 
-    /// Where the patches of the convolution's windows lie that each pooling window takes: of four cells each.
-    pub fn quads(&self, windows: &[[usize; 4]]) -> Quads {
+    /// Where the patches of the convolution's windows lie that each pooling window takes, of four cells each; none if they do not lie
+    /// alike in all.
+    pub fn quads(&self, windows: &[[usize; 4]]) -> Option<Quads> {
         let offsets = &self.field.offsets;
-        let places: Vec<_> = windows.iter().map(|quad| quad.map(|window| offsets[window])).collect();
-        let last = places.iter().flatten().copied().max().unwrap_or(0);
-        Quads { places, last }
+        let [first, ..] = *windows.first()?;
+        let cells = windows[0].map(|window| offsets[window] - offsets[first]);
+        let places = windows.iter().map(|quad| {
+            let alike = quad
+                .iter()
+                .zip(cells)
+                .all(|(window, cell)| offsets[*window] == offsets[quad[0]] + cell);
+            alike.then(|| offsets[quad[0]])
+        });
+        Some(Quads {
+            places: places.collect::<Option<_>>()?,
+            cells,
+        })
     }
 
-    /// Writes the outputs of one row behind relu and max-pooling, `[pooling windows, filters]`, and the winning cells if they are asked
+    /// Writes the outputs of one row `x` behind relu and max-pooling, `[pooling windows, filters]`, and the winning cells if they are asked
     /// for: of pooling windows with four cells each, as [`Self::quads`] of this convolution lists them. What is pooled never leaves the
     /// registers.
-    pub fn pooled(&self, laid: &Laid, quads: &Quads, y: Unset<f32>, winners: Option<Unset<u8>>) {
+    pub fn pooled(&self, x: &[f32], quads: &Quads, y: Unset<f32>, winners: Option<Unset<u8>>) {
         assert_eq!(y.len(), quads.places.len() * self.filters);
         assert!(winners.as_ref().is_none_or(|winners| winners.len() == y.len()));
         let reach = self.field.runs.last().map_or(0, |run| run.offset + run.len);
-        assert!(quads.last + reach <= laid.fields.len(), "windows lie in their field");
-        run(
-            self.isa,
-            Pooled {
-                prepared: self,
-                laid,
-                quads: &quads.places,
-                y,
-                winners,
-            },
-        );
+        let farthest = |of: &[usize]| of.iter().copied().max().unwrap_or(0);
+        let last = farthest(&quads.places) + farthest(&quads.cells);
+        self.with_fields(x, 1, &quads.cells, |laid| {
+            assert!(last + reach <= laid.fields.len(), "windows lie in their field");
+            run(
+                self.isa,
+                Pooled {
+                    prepared: self,
+                    laid: &laid,
+                    quads,
+                    y,
+                    winners,
+                },
+            );
+        });
     }
 }
 
 /// Where in a field the four patches lie that each pooling window takes.
 pub struct Quads {
-    places: Vec<[usize; 4]>,
-    /// The largest of them.
-    last: usize,
+    /// The first patch of each window.
+    places: Vec<usize>,
+    /// From there to each of the four.
+    cells: [usize; 4],
 }
 
 /// Windows over padded rows.
@@ -257,7 +274,7 @@ impl Forward<'_> {
 struct Pooled<'a> {
     prepared: &'a Prepared,
     laid: &'a Laid<'a>,
-    quads: &'a [[usize; 4]],
+    quads: &'a Quads,
     y: Unset<'a, f32>,
     winners: Option<Unset<'a, u8>>,
 }
@@ -300,12 +317,12 @@ impl Pooled<'_> {
             let bias = unsafe { s.load(bias.as_ptr().add(block.bias_at + v * S::LANES)) };
             *empty = pooled::<S, WINNERS>(s, [bias; 4]);
         }
-        for (window, places) in self.quads.iter().enumerate() {
+        for (window, place) in self.quads.places.iter().enumerate() {
             let mut chosen = empty;
             // SAFETY: `pooled` has checked that every window lies in `fields` and that `y` and `winners` have `filters` values for each
             // pooling window; `kernel` and `bias` hold `V` whole vectors for each value of the patch from the block's place on.
             unsafe {
-                if live.is_empty() || places.iter().any(|place| live[*place]) {
+                if live.is_empty() || live[*place] {
                     let mut sums = [[s.splat(0.0); V]; 4];
                     for v in 0..V {
                         let bias = s.load(bias.as_ptr().add(block.bias_at + v * S::LANES));
@@ -314,8 +331,8 @@ impl Pooled<'_> {
                         }
                     }
                     let mut from = [fields.as_ptr(); 4];
-                    for (from, place) in from.iter_mut().zip(places) {
-                        *from = from.add(*place);
+                    for (from, cell) in from.iter_mut().zip(self.quads.cells) {
+                        *from = from.add(place + cell);
                     }
                     product(s, &from, &field.runs, kernel.as_ptr().add(block.kernel_at), &mut sums);
                     let [a, b, c, d] = &sums;
@@ -323,28 +340,48 @@ impl Pooled<'_> {
                         chosen[v] = pooled::<S, WINNERS>(s, [a[v], b[v], c[v], d[v]]);
                     }
                 }
-                for (v, (best, winner)) in chosen.into_iter().enumerate() {
-                    let filter = block.first + v * S::LANES;
-                    let left = filters.saturating_sub(filter);
-                    let at = window * filters + filter;
-                    if left >= S::LANES {
-                        s.store(self.y.as_mut_ptr().add(at), best);
-                    } else if left > 0 {
-                        s.store_first(self.y.as_mut_ptr().add(at), left, best);
+                let at = window * filters + block.first;
+                let to = self.y.as_mut_ptr().add(at);
+                if filters - block.first >= V * S::LANES {
+                    for (v, (best, _)) in chosen.iter().enumerate() {
+                        s.store(to.add(v * S::LANES), *best);
                     }
-                    match &mut self.winners {
-                        Some(winners) if WINNERS && left >= S::LANES => {
-                            s.store_bytes(winners.as_mut_ptr().add(at), winner);
+                    if let Some(winners) = &mut self.winners
+                        && WINNERS
+                    {
+                        let to = winners.as_mut_ptr().add(at);
+                        for (v, (_, winner)) in chosen.iter().enumerate() {
+                            s.store_bytes(to.add(v * S::LANES), *winner);
                         }
-                        Some(winners) if WINNERS && left > 0 => {
-                            let mut bytes = [0; 16];
-                            s.store_bytes(bytes.as_mut_ptr(), winner);
-                            winners.part(at..at + left).write(bytes.into_iter());
-                        }
-                        _ => {}
                     }
+                } else {
+                    self.store_first(s, at, filters - block.first, &chosen);
                 }
             }
+        }
+    }
+
+    /// Writes the first `left` values of some vectors, and winners if they are asked for.
+    ///
+    /// # Safety
+    /// `y` and `winners` have that many from `at` on.
+    #[inline(always)]
+    unsafe fn store_first<S: Simd, const V: usize>(
+        &mut self,
+        s: S,
+        at: usize,
+        left: usize,
+        chosen: &[(S::Vector, S::Vector); V],
+    ) {
+        // SAFETY: as the caller vouches.
+        unsafe { store(s, self.y.as_mut_ptr().add(at), left, &chosen.map(|(best, _)| best)) };
+        if let Some(winners) = &mut self.winners {
+            let mut bytes = [0; 4 * MOST_LANES];
+            for (bytes, (_, winner)) in bytes.chunks_exact_mut(S::LANES).zip(chosen) {
+                // SAFETY: each chunk has a vector's length.
+                unsafe { s.store_bytes(bytes.as_mut_ptr(), *winner) };
+            }
+            winners.part(at..at + left).write(bytes[..left].iter().copied());
         }
     }
 }

@@ -5,7 +5,7 @@
 //! without copying them together.
 
 use super::ConvGeometry;
-use crate::nn::kernels::simd::{Isa, Simd, Work, run};
+use crate::nn::kernels::simd::{Isa, vectorized};
 use crate::nn::kernels::window::Window;
 use crate::nn::threads::with_list;
 
@@ -107,26 +107,32 @@ impl Field {
             .collect()
     }
 
-    /// Calls `work` with, for each value of some fields, whether the patch that begins there holds anything but zeros.
+    /// Calls `work` with, for each value of some fields, whether the patches that begin `cells` further on hold anything but zeros.
     ///
     /// Pictures have empty surroundings: with nothing under a window, neither its product nor its kernel gradient need be computed.
-    pub fn with_live<R>(&self, isa: Isa, fields: &[f32], work: impl FnOnce(&[bool]) -> R) -> R {
-        with_list(|live| {
-            live.resize(fields.len(), false);
+    pub fn with_live<R>(&self, isa: Isa, fields: &[f32], cells: &[usize], work: impl FnOnce(&[bool]) -> R) -> R {
+        with_list(|patches| {
             with_list(|filled| {
                 filled.resize(fields.len(), false);
-                let field = self;
-                run(
+                vectorized(
                     isa,
-                    FindLive {
-                        field,
-                        fields,
-                        filled,
-                        live,
+                    #[inline(always)]
+                    || {
+                        for (filled, value) in filled.iter_mut().zip(fields) {
+                            *filled = *value != 0.0;
+                        }
                     },
                 );
+                let taps = self.runs.iter().flat_map(|run| run.offset..run.offset + run.len);
+                spread(isa, filled, taps, patches);
             });
-            work(live)
+            if cells == [0] {
+                return work(patches);
+            }
+            with_list(|live| {
+                spread(isa, patches, cells.iter().copied(), live);
+                work(live)
+            })
         })
     }
 
@@ -163,31 +169,19 @@ impl Field {
     }
 }
 
-/// [`Field::with_live`]: plain loops, for the compiler to make vectors of bytes of.
-struct FindLive<'a> {
-    field: &'a Field,
-    fields: &'a [f32],
-    /// Room for which values are not zero.
-    filled: &'a mut [bool],
-    /// All false.
-    live: &'a mut [bool],
-}
-
-impl Work for FindLive<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<S: Simd>(self, _: S) {
-        for (filled, value) in self.filled.iter_mut().zip(self.fields) {
-            *filled = *value != 0.0;
-        }
-        for Run { offset, len } in &self.field.runs {
-            for tap in *offset..offset + len {
-                for (live, filled) in self.live.iter_mut().zip(&self.filled[tap..]) {
-                    *live |= *filled;
+/// Makes `to`, which is empty, true wherever `from` is true some offset further on.
+fn spread(isa: Isa, from: &[bool], offsets: impl Iterator<Item = usize>, to: &mut Vec<bool>) {
+    to.resize(from.len(), false);
+    for offset in offsets {
+        vectorized(
+            isa,
+            #[inline(always)]
+            || {
+                for (to, from) in to.iter_mut().zip(&from[offset..]) {
+                    *to |= *from;
                 }
-            }
-        }
+            },
+        );
     }
 }
 
@@ -222,10 +216,15 @@ mod tests {
         let g = ConvGeometry::new(&[3, 4], 1, &[2, 2], 1, &[1, 1], &[1, 1], Padding::Valid).unwrap();
         let field = Field::new(&g);
         let values = [0., 0., 0., 0., 0., 0., 0., -0.0, 0., 0., 0., f32::NAN];
-        let windows = field.with_live(Isa::current(), &values, |live| {
-            field.offsets.iter().map(|offset| live[*offset]).collect::<Vec<_>>()
-        });
-        assert_eq!(windows, [false, false, false, false, false, true]);
+        let live = |cells: &[usize], offsets: &[usize]| {
+            field.with_live(Isa::current(), &values, cells, |live| {
+                offsets.iter().map(|offset| live[*offset]).collect::<Vec<_>>()
+            })
+        };
+        assert_eq!(live(&[0], &field.offsets), [false, false, false, false, false, true]);
+        // Two windows side by side, and two on top of each other.
+        assert_eq!(live(&[0, 1], &[0, 1, 4, 5]), [false, false, false, true]);
+        assert_eq!(live(&[0, 4], &[0, 1, 2]), [false, false, true]);
     }
 
     #[test]

@@ -16,6 +16,9 @@ use std::sync::OnceLock;
 
 pub use portable::Portable;
 
+/// The most lanes of a vector.
+pub const MOST_LANES: usize = 16;
+
 /// Vectors of `f32` of one instruction set. A value of the implementing type is the proof that the machine has it.
 pub trait Simd: Copy + Send + Sync {
     /// Values in a vector.
@@ -76,6 +79,44 @@ pub trait Simd: Copy + Send + Sync {
     /// # Safety
     /// They can be written.
     unsafe fn store_first(self, to: *mut f32, count: usize, vector: Self::Vector);
+    /// The chosen lanes side by side to memory, then anything up to `LANES` values; returns how many were chosen.
+    ///
+    /// # Safety
+    /// `LANES` values can be written.
+    #[inline(always)]
+    unsafe fn store_chosen(self, to: *mut f32, mask: Self::Mask, vector: Self::Vector) -> usize {
+        let mut lanes = [0.0; MOST_LANES];
+        let (mut bits, mut count) = (self.bits(mask), 0);
+        // SAFETY: vectors have up to `MOST_LANES` lanes; no more are chosen than can be written.
+        unsafe {
+            self.store(lanes.as_mut_ptr(), vector);
+            while bits != 0 {
+                *to.add(count) = lanes[bits.trailing_zeros() as usize % MOST_LANES];
+                bits &= bits - 1;
+                count += 1;
+            }
+        }
+        count
+    }
+    /// Four vectors as columns: the four values of each lane side by side, one lane every `stride` values.
+    ///
+    /// # Safety
+    /// Four values can be written for each lane.
+    #[inline(always)]
+    unsafe fn store_turned(self, to: *mut f32, stride: usize, rows: [Self::Vector; 4]) {
+        let mut lanes = [[0.0; MOST_LANES]; 4];
+        // SAFETY: vectors have up to `MOST_LANES` lanes, and the caller vouches for the memory.
+        unsafe {
+            for (lanes, row) in lanes.iter_mut().zip(rows) {
+                self.store(lanes.as_mut_ptr(), row);
+            }
+            for lane in 0..Self::LANES {
+                for (row, lanes) in lanes.iter().enumerate() {
+                    *to.add(lane * stride + row) = lanes[lane];
+                }
+            }
+        }
+    }
     /// `LANES` bytes from memory as whole numbers.
     ///
     /// # Safety
@@ -243,7 +284,7 @@ mod tests {
         #[inline(always)]
         fn run<S: Simd>(self, s: S) -> Self::Output {
             let x = self.0;
-            let mut out = vec![Vec::new(); 16];
+            let mut out = vec![Vec::new(); 18];
             for at in (0..x.len() - 2 * S::LANES).step_by(S::LANES) {
                 // SAFETY: three vectors fit before the end of `x`, and the buffers are as long as a vector.
                 unsafe {
@@ -286,6 +327,12 @@ mod tests {
                         s.store(lanes.as_mut_ptr(), vector);
                         out.extend(&lanes[..S::LANES]);
                     }
+                    let mut chosen = [0.0; 16];
+                    let count = s.store_chosen(chosen.as_mut_ptr(), s.equal(a, s.max(a, b)), a);
+                    out[16].extend(&chosen[..count]);
+                    let mut turned = [7.0; 16 * 5];
+                    s.store_turned(turned.as_mut_ptr(), 5, [a, b, first, s.add(a, b)]);
+                    out[17].extend(&turned[..S::LANES * 5]);
                     let mut lanes = [7.0; 16];
                     s.store_first(lanes.as_mut_ptr(), S::LANES - 1, a);
                     out[12].extend(&lanes[..S::LANES]);
@@ -296,7 +343,7 @@ mod tests {
     }
 
     fn expected(x: &[f32], lanes: usize) -> Vec<Vec<f32>> {
-        let mut out = vec![Vec::new(); 16];
+        let mut out = vec![Vec::new(); 18];
         for at in (0..x.len() - 2 * lanes).step_by(lanes) {
             for lane in 0..lanes {
                 let (a, b) = (x[at + lane], x[at + lane + lanes]);
@@ -323,6 +370,10 @@ mod tests {
                 for (out, value) in out.iter_mut().zip(all) {
                     out.push(value);
                 }
+                if above || a == b {
+                    out[16].push(a);
+                }
+                out[17].extend([a, b, if last { 0.0 } else { a }, a + b, 7.0]);
             }
         }
         out

@@ -10,15 +10,18 @@ use std::arch::x86_64::{
     _mm_loadu_si128, _mm_max_ps, _mm_min_ps, _mm_movemask_ps, _mm_mul_ps, _mm_or_ps, _mm_packs_epi32, _mm_packus_epi16,
     _mm_packus_epi32, _mm_prefetch, _mm_set1_epi32, _mm_set1_ps, _mm_setzero_si128, _mm_slli_epi32, _mm_storel_epi64,
     _mm_storeu_ps, _mm_storeu_si128, _mm_sub_ps, _mm_unpacklo_epi8, _mm_unpacklo_epi16, _mm256_add_epi32,
-    _mm256_add_ps, _mm256_blendv_ps, _mm256_castsi256_ps, _mm256_castsi256_si128, _mm256_cmp_ps, _mm256_cvtepi32_ps,
-    _mm256_cvtepu8_epi32, _mm256_cvtps_epi32, _mm256_cvttps_epi32, _mm256_div_ps, _mm256_extracti128_si256,
-    _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_loadu_si256, _mm256_maskload_ps, _mm256_maskstore_ps, _mm256_max_ps,
-    _mm256_min_ps, _mm256_movemask_ps, _mm256_mul_ps, _mm256_permutevar8x32_epi32, _mm256_permutevar8x32_ps,
-    _mm256_round_ps, _mm256_set1_epi32, _mm256_set1_ps, _mm256_slli_epi32, _mm256_storeu_ps, _mm256_sub_ps,
-    _mm512_add_ps, _mm512_cmp_ps_mask, _mm512_cvtepi32_epi8, _mm512_cvtepi32_ps, _mm512_cvtepu8_epi32,
-    _mm512_cvttps_epi32, _mm512_div_ps, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_mask_blend_ps, _mm512_mask_storeu_ps,
-    _mm512_maskz_loadu_ps, _mm512_max_ps, _mm512_min_ps, _mm512_mul_ps, _mm512_permutexvar_epi32,
-    _mm512_permutexvar_ps, _mm512_roundscale_ps, _mm512_scalef_ps, _mm512_set1_ps, _mm512_storeu_ps, _mm512_sub_ps,
+    _mm256_add_ps, _mm256_blendv_ps, _mm256_castps256_ps128, _mm256_castsi256_ps, _mm256_castsi256_si128,
+    _mm256_cmp_ps, _mm256_cvtepi32_ps, _mm256_cvtepu8_epi32, _mm256_cvtps_epi32, _mm256_cvttps_epi32, _mm256_div_ps,
+    _mm256_extractf128_ps, _mm256_extracti128_si256, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_loadu_si256,
+    _mm256_maskload_ps, _mm256_maskstore_ps, _mm256_max_ps, _mm256_min_ps, _mm256_movemask_ps, _mm256_mul_ps,
+    _mm256_permutevar8x32_epi32, _mm256_permutevar8x32_ps, _mm256_round_ps, _mm256_set1_epi32, _mm256_set1_ps,
+    _mm256_shuffle_ps, _mm256_slli_epi32, _mm256_storeu_ps, _mm256_sub_ps, _mm256_unpackhi_ps, _mm256_unpacklo_ps,
+    _mm512_add_ps, _mm512_castps512_ps128, _mm512_cmp_ps_mask, _mm512_cvtepi32_epi8, _mm512_cvtepi32_ps,
+    _mm512_cvtepu8_epi32, _mm512_cvttps_epi32, _mm512_div_ps, _mm512_extractf32x4_ps, _mm512_fmadd_ps, _mm512_loadu_ps,
+    _mm512_mask_blend_ps, _mm512_mask_storeu_ps, _mm512_maskz_compress_ps, _mm512_maskz_loadu_ps, _mm512_max_ps,
+    _mm512_min_ps, _mm512_mul_ps, _mm512_permutexvar_epi32, _mm512_permutexvar_ps, _mm512_roundscale_ps,
+    _mm512_scalef_ps, _mm512_set1_ps, _mm512_shuffle_ps, _mm512_storeu_ps, _mm512_sub_ps, _mm512_unpackhi_ps,
+    _mm512_unpacklo_ps,
 };
 use std::sync::OnceLock;
 
@@ -385,6 +388,28 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
+    unsafe fn store_turned(self, to: *mut f32, stride: usize, rows: [__m256; 4]) {
+        let [a, b, c, d] = rows;
+        // SAFETY: `self`, and the caller for the memory.
+        unsafe {
+            let (low, high) = (_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b));
+            let (low2, high2) = (_mm256_unpacklo_ps(c, d), _mm256_unpackhi_ps(c, d));
+            // Lanes 0 and 4, then 1 and 5 and so on.
+            let turned = [
+                _mm256_shuffle_ps::<0b01_00_01_00>(low, low2),
+                _mm256_shuffle_ps::<0b11_10_11_10>(low, low2),
+                _mm256_shuffle_ps::<0b01_00_01_00>(high, high2),
+                _mm256_shuffle_ps::<0b11_10_11_10>(high, high2),
+            ];
+            for (lane, lanes) in turned.into_iter().enumerate() {
+                let to = to.add(lane * stride);
+                _mm_storeu_ps(to, _mm256_castps256_ps128(lanes));
+                _mm_storeu_ps(to.add(4 * stride), _mm256_extractf128_ps::<1>(lanes));
+            }
+        }
+    }
+
+    #[inline(always)]
     unsafe fn load_bytes(self, from: *const u8) -> __m256 {
         // SAFETY: `self`, and the caller for eight bytes.
         unsafe { _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_loadl_epi64(from.cast()))) }
@@ -531,6 +556,38 @@ impl Simd for Avx512 {
     unsafe fn store_first(self, to: *mut f32, count: usize, vector: __m512) {
         // SAFETY: `self`, and the caller for the memory of the lanes that are written.
         unsafe { _mm512_mask_storeu_ps(to, low_bits(count), vector) }
+    }
+
+    #[inline(always)]
+    unsafe fn store_chosen(self, to: *mut f32, mask: __mmask16, vector: __m512) -> usize {
+        // Two instructions: to store what is chosen with one is slow on AMD's processors.
+        // SAFETY: `self`, and the caller for the memory.
+        unsafe { _mm512_storeu_ps(to, _mm512_maskz_compress_ps(mask, vector)) };
+        mask.count_ones() as usize
+    }
+
+    #[inline(always)]
+    unsafe fn store_turned(self, to: *mut f32, stride: usize, rows: [__m512; 4]) {
+        let [a, b, c, d] = rows;
+        // SAFETY: `self`, and the caller for the memory.
+        unsafe {
+            let (low, high) = (_mm512_unpacklo_ps(a, b), _mm512_unpackhi_ps(a, b));
+            let (low2, high2) = (_mm512_unpacklo_ps(c, d), _mm512_unpackhi_ps(c, d));
+            // Lanes 0, 4, 8 and 12, then 1, 5, 9 and 13 and so on.
+            let turned = [
+                _mm512_shuffle_ps::<0b01_00_01_00>(low, low2),
+                _mm512_shuffle_ps::<0b11_10_11_10>(low, low2),
+                _mm512_shuffle_ps::<0b01_00_01_00>(high, high2),
+                _mm512_shuffle_ps::<0b11_10_11_10>(high, high2),
+            ];
+            for (lane, lanes) in turned.into_iter().enumerate() {
+                let to = to.add(lane * stride);
+                _mm_storeu_ps(to, _mm512_castps512_ps128(lanes));
+                _mm_storeu_ps(to.add(4 * stride), _mm512_extractf32x4_ps::<1>(lanes));
+                _mm_storeu_ps(to.add(8 * stride), _mm512_extractf32x4_ps::<2>(lanes));
+                _mm_storeu_ps(to.add(12 * stride), _mm512_extractf32x4_ps::<3>(lanes));
+            }
+        }
     }
 
     #[inline(always)]

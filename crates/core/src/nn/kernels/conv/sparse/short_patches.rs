@@ -1,8 +1,8 @@
 //! Kernel gradients of short patches behind max-pooling, each lane masked to the cell that its maximum came from: where
 //! [`lookup`](super::lookup) does not reach.
 
-use super::sparse::{Pooled, Sparse};
-use super::tile::{load_up_to, store};
+use super::{Pooled, Sparse};
+use crate::nn::kernels::conv::tile::{load_up_to, store};
 use crate::nn::kernels::max_pool::CLOSED;
 use crate::nn::kernels::simd::{Simd, Work};
 

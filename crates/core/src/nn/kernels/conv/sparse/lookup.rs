@@ -14,19 +14,19 @@
 //!
 //! For 3x3 kernels on one channel and 2x2 pooling a table is 4x4 values and the last cell lies at 5.
 
-use super::ConvGeometry;
-use super::field::Field;
-use super::sparse::Pooled;
-use super::tile::{load_up_to, store};
+use super::Pooled;
+use crate::nn::kernels::conv::ConvGeometry;
+use crate::nn::kernels::conv::field::Field;
+use crate::nn::kernels::conv::tile::{load_up_to, store};
 use crate::nn::kernels::max_pool::CLOSED;
-use crate::nn::kernels::simd::{Isa, Simd, Work, run};
+use crate::nn::kernels::simd::{Isa, MOST_LANES, Simd, Work, run};
 use crate::nn::kernels::window::Window;
 use crate::nn::threads::{with_list, with_scratch};
 
 /// Taps whose sums are in registers together.
 const TAPS: usize = 9;
-/// The most lanes of a vector.
-const MOST_LANES: usize = 16;
+/// Vectors of the bias's gradient that are summed together: a few cache lines side by side.
+const VECTORS: usize = 4;
 
 /// How the values under pooling windows are copied together: made once for a batch.
 pub struct Lookup {
@@ -42,7 +42,7 @@ pub struct Lookup {
     /// Where each pooling window begins in the field.
     windows: Vec<usize>,
     /// Where each cell's patch begins in the field, from the window's first on.
-    places: Vec<usize>,
+    pub places: Vec<usize>,
     /// `A` of each cell, and zeros.
     cells: [u8; MOST_LANES],
     /// `B` of each tap, in the kernel's order.
@@ -53,7 +53,7 @@ pub struct Lookup {
 pub struct Row<'a> {
     /// The padded input.
     pub field: &'a [f32],
-    /// For each of its values, whether a patch from there on holds anything but zeros.
+    /// For each of its values, whether a pooling window's patches from there on hold anything but zeros.
     pub live: &'a [bool],
     /// Gradients and winners, `stride` of them a window: whole vectors.
     pub pooled: Pooled<'a>,
@@ -118,27 +118,21 @@ impl Lookup {
         assert!(row.pooled.dy.len() == values && row.pooled.winners.len() == values);
         assert!(row.field.len() == self.field_len && row.live.len() == self.field_len);
         with_list(|live| {
-            with_list(|dead| {
-                for (window, first) in self.windows.iter().enumerate() {
-                    let is_live = self.places.iter().any(|place| row.live[first + place]);
-                    let list = if is_live { &mut *live } else { &mut *dead };
-                    list.push(window);
-                }
-                let tables = live.len() * self.table_len() + MOST_LANES;
-                with_scratch(tables, |tables| {
-                    run(
-                        self.isa,
-                        Sums {
-                            lookup: self,
-                            row,
-                            live,
-                            dead,
-                            tables,
-                            dk,
-                            db,
-                        },
-                    );
-                });
+            let windows = self.windows.iter().enumerate();
+            live.extend(windows.filter(|(_, first)| row.live[**first]).map(|(window, _)| window));
+            let tables = live.len() * self.table_len() + MOST_LANES;
+            with_scratch(tables, |tables| {
+                run(
+                    self.isa,
+                    Sums {
+                        lookup: self,
+                        row,
+                        live,
+                        tables,
+                        dk,
+                        db,
+                    },
+                );
             });
         });
     }
@@ -153,7 +147,6 @@ struct Sums<'a> {
     lookup: &'a Lookup,
     row: &'a Row<'a>,
     live: &'a [usize],
-    dead: &'a [usize],
     /// A table for each live window, and a vector more.
     tables: &'a mut [f32],
     dk: &'a mut [f32],
@@ -166,16 +159,13 @@ impl Work for Sums<'_> {
     #[inline(always)]
     fn run<S: Simd>(mut self, s: S) {
         self.fill(s);
+        self.bias(s);
         let Lookup { filters, taps, .. } = self.lookup;
         let mut filter = 0;
         while filter < *filters {
             let left = filters - filter;
-            let mut of_bias = self.dead_bias(s, filter);
             for (block, taps) in taps.chunks(TAPS).enumerate() {
-                let (sums, bias) = self.sums(s, filter, taps);
-                if block == 0 {
-                    of_bias = s.add(of_bias, bias);
-                }
+                let sums = self.sums(s, filter, taps);
                 for (tap, sum) in sums.iter().enumerate().take(taps.len()) {
                     // SAFETY: `dk` has `left` values of the tap from `filter` on.
                     unsafe {
@@ -183,11 +173,6 @@ impl Work for Sums<'_> {
                         store(s, dk, left, &[s.add(load_up_to(s, dk, left), *sum)]);
                     }
                 }
-            }
-            // SAFETY: `db` has `left` values from `filter` on.
-            unsafe {
-                let db = self.db.as_mut_ptr().add(filter);
-                store(s, db, left, &[s.add(load_up_to(s, db, left), of_bias)]);
             }
             filter += S::LANES;
         }
@@ -232,11 +217,48 @@ impl Sums<'_> {
         }
     }
 
-    /// The sums of some taps over the live windows, and of the bias.
+    /// The gradient of the bias, from all windows. They pass in the order in which they lie in memory, as this is the first look at them.
     #[inline(always)]
-    fn sums<S: Simd>(&self, s: S, filter: usize, taps: &[usize]) -> ([S::Vector; TAPS], S::Vector) {
+    fn bias<S: Simd>(&mut self, s: S) {
+        let filters = self.lookup.filters;
+        let mut first = 0;
+        while first < filters {
+            if filters - first > (VECTORS - 1) * S::LANES {
+                self.bias_of::<S, VECTORS>(s, first);
+                first += VECTORS * S::LANES;
+            } else {
+                self.bias_of::<S, 1>(s, first);
+                first += S::LANES;
+            }
+        }
+    }
+
+    /// [`Self::bias`] for `V` vectors of filters.
+    #[inline(always)]
+    fn bias_of<S: Simd, const V: usize>(&mut self, s: S, first: usize) {
+        let mut sums = [s.splat(0.0); V];
+        for window in 0..self.lookup.windows.len() {
+            for (v, sum) in sums.iter_mut().enumerate() {
+                // SAFETY: windows and filters exist, in whole vectors.
+                *sum = s.add(*sum, unsafe { self.slope(s, window, first + v * S::LANES) });
+            }
+        }
+        for (v, sum) in sums.iter().enumerate() {
+            let first = first + v * S::LANES;
+            let left = self.lookup.filters - first;
+            // SAFETY: `db` has `left` values from `first` on.
+            unsafe {
+                let db = self.db.as_mut_ptr().add(first);
+                store(s, db, left, &[s.add(load_up_to(s, db, left), *sum)]);
+            }
+        }
+    }
+
+    /// The sums of some taps over the live windows.
+    #[inline(always)]
+    fn sums<S: Simd>(&self, s: S, filter: usize, taps: &[usize]) -> [S::Vector; TAPS] {
         let table_len = self.lookup.table_len();
-        let (mut sums, mut bias) = ([s.splat(0.0); TAPS], s.splat(0.0));
+        let mut sums = [s.splat(0.0); TAPS];
         // SAFETY: windows and filters exist, in whole vectors; from every tap on a table, or what follows it, has a whole vector.
         unsafe {
             // The last block repeats its last tap, which is not stored.
@@ -249,25 +271,13 @@ impl Sums<'_> {
                 let slope = self.slope(s, *window, filter);
                 let winner = self.row.pooled.winners.as_ptr().add(window * self.row.stride + filter);
                 let lanes = s.pick_lanes(s.load_lanes(winner), cells);
-                bias = s.add(bias, slope);
                 for tap in 0..TAPS {
                     let values = s.pick(lanes, s.load(from[tap].add(table * table_len)));
                     sums[tap] = s.mul_add(slope, values, sums[tap]);
                 }
             }
         }
-        (sums, bias)
-    }
-
-    /// The gradient of the bias from windows with nothing but zeros under them.
-    #[inline(always)]
-    fn dead_bias<S: Simd>(&self, s: S, filter: usize) -> S::Vector {
-        let mut bias = s.splat(0.0);
-        for window in self.dead {
-            // SAFETY: windows and filters exist, in whole vectors.
-            bias = s.add(bias, unsafe { self.slope(s, *window, filter) });
-        }
-        bias
+        sums
     }
 
     /// The gradients of a window for a vector of filters, zero where relu was closed.
