@@ -1,6 +1,6 @@
 //! A convolution by tiles. Vectors run over channels in the input's transformation and over filters in the output's.
 
-use super::transforms::{at_points, from_points, scaled};
+use super::transforms::{at_points, both_ways, from_points, scaled};
 use super::{CACHED, GAP, IN, PLACES, TILES, Tiling};
 use crate::nn::kernels::conv::ConvGeometry;
 use crate::nn::kernels::conv::field::Run;
@@ -130,29 +130,24 @@ impl TransformKernel<'_> {
         for channel in 0..channels {
             let mut filter = 0;
             while filter < filters {
-                // SAFETY: the kernel has all its cells of `channels` by `filters`; `transformed` has whole vectors of filters for each
-                // place, block and channel.
-                unsafe {
-                    let g = self.kernel.as_ptr().add(channel * filters + filter);
-                    let mut half = [[s.splat(0.0); CELLS]; IN];
-                    for column in 0..CELLS {
-                        let mut cells = [s.splat(0.0); CELLS];
-                        for (row, cell) in cells.iter_mut().enumerate() {
-                            let at = (row * CELLS + column) * channels * filters;
-                            *cell = load_up_to(s, g.add(at), filters - filter);
-                        }
-                        for (half, place) in half.iter_mut().zip(scaled(s, at_points(s, &cells))) {
-                            half[column] = place;
-                        }
-                    }
-                    let to = self.transformed.as_mut_ptr();
-                    let to = to.add((filter / width * channels + channel) * width + filter % width);
-                    for (row, half) in half.iter().enumerate() {
-                        for (column, place) in scaled(s, at_points(s, half)).into_iter().enumerate() {
-                            s.store(to.add((row * IN + column) * place_stride), place);
-                        }
-                    }
-                }
+                let to = (filter / width * channels + channel) * width + filter % width;
+                both_ways(
+                    s,
+                    #[inline(always)]
+                    |row: usize, column: usize| {
+                        let at = ((row * CELLS + column) * channels + channel) * filters + filter;
+                        // SAFETY: the kernel has all its cells of `channels` by `filters`.
+                        unsafe { load_up_to(s, self.kernel.as_ptr().add(at), filters - filter) }
+                    },
+                    #[inline(always)]
+                    |values: &[_; CELLS]| scaled(s, at_points(s, values)),
+                    #[inline(always)]
+                    |row: usize, column: usize, value| {
+                        let at = to + (row * IN + column) * place_stride;
+                        // SAFETY: `transformed` has whole vectors of filters for each place, block and channel.
+                        unsafe { s.store(self.transformed.as_mut_ptr().add(at), value) };
+                    },
+                );
                 filter += S::LANES;
             }
         }
@@ -266,31 +261,30 @@ impl Tiles<'_> {
             let (top, left) = (top * OUT, left * OUT);
             let mut filter = 0;
             while filter < *filters {
-                // SAFETY: `products` and `bias` have whole vectors up to the last filter; only outputs inside `y` are written, and of
-                // these only the filters that exist.
-                unsafe {
-                    let m = self.products.as_ptr().add(at * stride + filter);
-                    let mut half = [[s.splat(0.0); IN]; OUT];
-                    for column in 0..IN {
-                        let mut places = [s.splat(0.0); IN];
-                        for (height, place) in places.iter_mut().enumerate() {
-                            *place = s.load(m.add((height * IN + column) * place_stride));
-                        }
-                        let sums: [_; OUT] = from_points(s, &places);
-                        for (half, sum) in half.iter_mut().zip(sums) {
-                            half[column] = sum;
-                        }
-                    }
-                    let bias = s.load(bias.as_ptr().add(filter));
-                    for (down, half) in half.iter().enumerate().take(height - top) {
-                        let sums: [_; OUT] = from_points(s, half);
-                        for (across, sum) in sums.iter().enumerate().take(width - left) {
+                // SAFETY: so has `bias`.
+                let bias = unsafe { s.load(bias.as_ptr().add(filter)) };
+                both_ways(
+                    s,
+                    #[inline(always)]
+                    |row: usize, column: usize| {
+                        let at = at * stride + filter + (row * IN + column) * place_stride;
+                        // SAFETY: `products` has whole vectors up to the last filter.
+                        unsafe { s.load(self.products.as_ptr().add(at)) }
+                    },
+                    #[inline(always)]
+                    |places: &[_; IN]| from_points::<S, OUT>(s, places),
+                    #[inline(always)]
+                    |down: usize, across: usize, value| {
+                        if top + down < height && left + across < width {
                             let window = (row * height + top + down) * width + left + across;
-                            let to = self.y.as_mut_ptr().add(window * filters + filter);
-                            store(s, to, filters - filter, &[s.add(*sum, bias)]);
+                            // SAFETY: only outputs inside `y` are written, and of these only the filters that exist.
+                            unsafe {
+                                let to = self.y.as_mut_ptr().add(window * filters + filter);
+                                store(s, to, filters - filter, &[s.add(value, bias)]);
+                            }
                         }
-                    }
-                }
+                    },
+                );
                 filter += S::LANES;
             }
         }

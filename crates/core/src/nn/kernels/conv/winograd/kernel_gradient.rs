@@ -1,6 +1,6 @@
 //! The kernel's gradient by tiles. Vectors run over channels in the input's transformation and over filters everywhere else.
 
-use super::transforms::{at_points, from_points, scaled};
+use super::transforms::{at_points, both_ways, from_points, scaled};
 use super::{CACHED, GAP, IN, PLACES, TILES, Tiling};
 use crate::nn::kernels::conv::ConvGeometry;
 use crate::nn::kernels::conv::tile::{Block, blocks, load_up_to, store};
@@ -128,29 +128,27 @@ impl Tiles<'_> {
                 let (top, left) = (top * OUT, left * OUT);
                 let mut filter = block.first;
                 while filter < last {
-                    // SAFETY: only gradients of outputs that exist are read, and of these only filters that exist; `slopes` has room
-                    // for all places of these tiles in whole blocks.
-                    unsafe {
-                        let mut half = [[s.splat(0.0); OUT]; IN];
-                        for column in 0..OUT.min(width - left) {
-                            let mut cells = [s.splat(0.0); OUT];
-                            for (down, cell) in cells.iter_mut().enumerate().take(height - top) {
-                                let window = (row * height + top + down) * width + left + column;
-                                let from = self.dy.as_ptr().add(window * filters + filter);
-                                *cell = load_up_to(s, from, filters - filter);
+                    let to = block.first * tiles + at * wide + filter - block.first;
+                    both_ways(
+                        s,
+                        #[inline(always)]
+                        |down: usize, across: usize| {
+                            if top + down >= height || left + across >= width {
+                                return s.splat(0.0);
                             }
-                            for (half, place) in half.iter_mut().zip(at_points(s, &cells)) {
-                                half[column] = place;
-                            }
-                        }
-                        let to = block.first * tiles + at * wide + filter - block.first;
-                        let to = self.slopes.as_mut_ptr().add(to);
-                        for (down, half) in half.iter().enumerate() {
-                            for (across, place) in at_points(s, half).into_iter().enumerate() {
-                                s.store(to.add((down * IN + across) * place_stride), place);
-                            }
-                        }
-                    }
+                            let window = (row * height + top + down) * width + left + across;
+                            // SAFETY: only gradients of outputs that exist are read, and of these only filters that exist.
+                            unsafe { load_up_to(s, self.dy.as_ptr().add(window * filters + filter), filters - filter) }
+                        },
+                        #[inline(always)]
+                        |values: &[_; OUT]| at_points(s, values),
+                        #[inline(always)]
+                        |row: usize, column: usize, value| {
+                            let at = to + (row * IN + column) * place_stride;
+                            // SAFETY: `slopes` has room for all places of these tiles in whole blocks.
+                            unsafe { s.store(self.slopes.as_mut_ptr().add(at), value) };
+                        },
+                    );
                     filter += S::LANES;
                 }
             }
@@ -238,32 +236,28 @@ impl TransformSums<'_> {
             let last = (block.first + wide).min(*filters);
             for channel in 0..channels {
                 for filter in (block.first..last).step_by(S::LANES) {
-                    // SAFETY: the sums have a whole block for each channel of each place; of `dk` only filters that exist are read and
-                    // written.
-                    unsafe {
-                        let from = block.kernel_at + channel * wide + filter - block.first;
-                        let from = self.sums.as_ptr().add(from);
-                        let mut half = [[s.splat(0.0); IN]; CELLS];
-                        for column in 0..IN {
-                            let mut places = [s.splat(0.0); IN];
-                            for (row, place) in places.iter_mut().enumerate() {
-                                *place = s.load(from.add((row * IN + column) * place_stride));
-                            }
-                            let cells: [_; CELLS] = from_points(s, &scaled(s, places));
-                            for (half, cell) in half.iter_mut().zip(cells) {
-                                half[column] = cell;
-                            }
-                        }
-                        for (row, half) in half.iter().enumerate() {
-                            let cells: [_; CELLS] = from_points(s, &scaled(s, *half));
-                            for (column, cell) in cells.into_iter().enumerate() {
-                                let at = ((row * CELLS + column) * channels + channel) * filters + filter;
+                    let from = block.kernel_at + channel * wide + filter - block.first;
+                    both_ways(
+                        s,
+                        #[inline(always)]
+                        |row: usize, column: usize| {
+                            let at = from + (row * IN + column) * place_stride;
+                            // SAFETY: the sums have a whole block for each channel of each place.
+                            unsafe { s.load(self.sums.as_ptr().add(at)) }
+                        },
+                        #[inline(always)]
+                        |places: &[_; IN]| from_points::<S, CELLS>(s, &scaled(s, *places)),
+                        #[inline(always)]
+                        |row: usize, column: usize, cell| {
+                            let at = ((row * CELLS + column) * channels + channel) * filters + filter;
+                            // SAFETY: only filters that exist are read and written.
+                            unsafe {
                                 let to = self.dk.as_mut_ptr().add(at);
                                 let before = load_up_to(s, to.cast_const(), filters - filter);
                                 store(s, to, filters - filter, &[s.add(before, cell)]);
                             }
-                        }
-                    }
+                        },
+                    );
                 }
             }
         }

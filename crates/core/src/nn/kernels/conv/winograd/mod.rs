@@ -34,7 +34,7 @@ mod transforms;
 pub use self::forward::Winograd;
 pub use self::kernel_gradient::WinogradGradient;
 
-use self::transforms::input_transform;
+use self::transforms::{both_ways, input_transform};
 use super::ConvGeometry;
 use super::field::Field;
 use super::tile::load_up_to;
@@ -169,27 +169,23 @@ impl Tiling {
             let from = row * self.field.len() + top * out * line + left * out * channels;
             let mut channel = 0;
             while channel < channels {
-                // SAFETY: the field has six lines of six cells from each tile's first on, and reading ends with the cell's channels;
-                // `to` has room for all places of these tiles in whole vectors.
-                unsafe {
-                    let d = fields.as_ptr().add(from + channel);
-                    let mut half = [[s.splat(0.0); IN]; IN];
-                    for column in 0..IN {
-                        let mut cells = [s.splat(0.0); IN];
-                        for (height, cell) in cells.iter_mut().enumerate() {
-                            *cell = load_up_to(s, d.add(height * line + column * channels), channels - channel);
-                        }
-                        for (half, place) in half.iter_mut().zip(input_transform(s, &cells)) {
-                            half[column] = place;
-                        }
-                    }
-                    let to = to.as_mut_ptr().add(at * stride + channel);
-                    for (height, half) in half.iter().enumerate() {
-                        for (column, place) in input_transform(s, half).into_iter().enumerate() {
-                            s.store(to.add((height * IN + column) * place_stride), place);
-                        }
-                    }
-                }
+                both_ways(
+                    s,
+                    #[inline(always)]
+                    |height: usize, column: usize| {
+                        let at = from + channel + height * line + column * channels;
+                        // SAFETY: the field has six lines of six cells from each tile's first on, and reading ends with the cell's channels.
+                        unsafe { load_up_to(s, fields.as_ptr().add(at), channels - channel) }
+                    },
+                    #[inline(always)]
+                    |values: &[_; IN]| input_transform(s, values),
+                    #[inline(always)]
+                    |height: usize, column: usize, value| {
+                        let at = at * stride + channel + (height * IN + column) * place_stride;
+                        // SAFETY: `to` has room for all places of these tiles in whole vectors.
+                        unsafe { s.store(to.as_mut_ptr().add(at), value) };
+                    },
+                );
                 channel += S::LANES;
             }
         }

@@ -6,6 +6,32 @@ use crate::nn::kernels::simd::Simd;
 /// What the kernel's values at the points are multiplied with: the rows of `G`.
 const SCALES: [f32; IN] = [1.0 / 4.0, -1.0 / 6.0, -1.0 / 6.0, 1.0 / 24.0, 1.0 / 24.0, 1.0];
 
+/// A transformation along both axes: of a tile `FROM` by `FROM` to one `TO` by `TO`, first down its columns, then along its rows. `load`
+/// and `store` are told row and column.
+#[inline(always)]
+pub fn both_ways<S: Simd, const FROM: usize, const TO: usize>(
+    s: S,
+    load: impl Fn(usize, usize) -> S::Vector,
+    along: impl Fn(&[S::Vector; FROM]) -> [S::Vector; TO],
+    mut store: impl FnMut(usize, usize, S::Vector),
+) {
+    let mut half = [[s.splat(0.0); FROM]; TO];
+    for column in 0..FROM {
+        let mut values = [s.splat(0.0); FROM];
+        for (row, value) in values.iter_mut().enumerate() {
+            *value = load(row, column);
+        }
+        for (half, value) in half.iter_mut().zip(along(&values)) {
+            half[column] = value;
+        }
+    }
+    for (row, half) in half.iter().enumerate() {
+        for (column, value) in along(half).into_iter().enumerate() {
+            store(row, column, value);
+        }
+    }
+}
+
 /// `A x`: the polynomial with coefficients `x` at the points 0, 1, -1, 2, -2 and infinity.
 #[inline(always)]
 pub fn at_points<S: Simd, const N: usize>(s: S, x: &[S::Vector; N]) -> [S::Vector; IN] {
