@@ -40,11 +40,12 @@ pub struct Sparse {
     cells: usize,
     /// For each pooling window and each of its cells, the offset of the patch in the field.
     places: Vec<usize>,
-    /// Whether vectors run over filters, not over patches.
+    /// Whether vectors run over filters, not over patches, for the kernel's gradient.
     by_filters: bool,
     /// If so, how lanes look up their winners' values.
     lookup: Option<Lookup>,
-    pub lines: Option<InputLines>,
+    /// For the input's gradient, if its lines are whole.
+    lines: Option<InputLines>,
 }
 
 /// Gradients of one row of a batch: a value and a winning cell for each pooling window and filter.
