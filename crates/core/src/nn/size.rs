@@ -1,8 +1,8 @@
 //! How much memory a network needs, before anything is computed.
 //!
-//! Counted is what grows with the batch (each layer's result and its gradient, and what layers keep for their backward) and what grows
-//! with the weights (their values, the copy on the device, gradients, partial sums of these). Buffers of threads, and small
-//! kernels that are kept in another order, are some megabytes and not counted. The estimate is an upper bound that is rarely more than half again too large.
+//! Counted is what grows with the batch (each layer's result and its gradient, and what layers keep for their backward) and what grows with
+//! the weights (their values, the copy on the device, gradients, partial sums of these). Buffers of threads, and small kernels that are
+//! kept in another order, are some megabytes and not counted. The estimate is an upper bound that is rarely more than half again too large.
 
 use super::layer::MOST_PIECES;
 use super::network::{Network, Stage};

@@ -28,7 +28,8 @@ impl<T> Kept<T> {
         Self { last: Mutex::new(None) }
     }
 
-    /// What `make` makes of these values (a kernel, a bias) for the instruction set of the calling thread, or has made of them before.
+    /// What `make` makes of these values (a kernel, a bias) for the instruction set of the calling thread, or has made of them before. Other
+    /// threads wait for it, so `make` must not wait for them.
     pub fn get(&self, of: [&[f32]; 2], make: impl FnOnce() -> T) -> Arc<T> {
         if of[0].len() > LARGEST {
             return Arc::new(make());
