@@ -46,7 +46,7 @@ fn with_kept<T: Listed, R>(work: impl FnOnce(&mut Vec<T>) -> R) -> R {
     result
 }
 
-/// What lists are lent of: [`listed`] makes it so.
+/// What lists are lent of: `listed!` makes it so.
 pub trait Listed: Sized {
     /// Calls `work` with the thread's lists that are not lent.
     fn kept<R>(work: impl FnOnce(&RefCell<Vec<Vec<Self>>>) -> R) -> R;
