@@ -21,7 +21,7 @@ use crate::nn::threads::{Unset, with_list, with_scratch};
 /// Vectors of channels whose sums are in registers together, for each place.
 const VECTORS: usize = 4;
 
-/// Where the cells of the pooling windows lie: made once for a batch.
+/// Where the cells of the pooling windows lie: made once.
 pub struct InputLines {
     isa: Isa,
     geometry: ConvGeometry,

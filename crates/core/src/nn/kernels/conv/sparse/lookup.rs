@@ -28,7 +28,7 @@ const TAPS: usize = 9;
 /// Vectors of the bias's gradient that are summed together: a few cache lines side by side.
 const VECTORS: usize = 4;
 
-/// How the values under pooling windows are copied together: made once for a batch.
+/// How the values under pooling windows are copied together: made once.
 pub struct Lookup {
     isa: Isa,
     filters: usize,

@@ -29,7 +29,7 @@ use crate::nn::kernels::simd::{Isa, run};
 use crate::nn::kernels::window::Window;
 use crate::nn::threads::{Unset, with_list, with_scratch};
 
-/// Where the cells of all pooling windows lie in the convolution's input: made once for a batch.
+/// Where the cells of all pooling windows lie in the convolution's input: made once.
 pub struct Sparse {
     isa: Isa,
     field: Field,
