@@ -295,6 +295,37 @@ fn the_bytes_are_the_same_on_any_number_of_threads() {
 }
 
 #[test]
+fn a_block_that_has_kept_a_kernel_notices_other_weights() {
+    on_every_instruction_set(|| {
+        for g in of_every_plan() {
+            let Case {
+                x,
+                mut kernel,
+                mut bias,
+                ..
+            } = case(&g, 2);
+            let block = pooled_by_two(&g);
+            let slopes = values(2 * block.output_len(), 6);
+            let run = |block: &ConvBlock, kernel: &[f32], bias: &[f32]| {
+                let (y, winners) = block.forward(&x, kernel, Some(bias));
+                let gradients = block.backward(&x, kernel, &winners, &slopes, [true; 3]);
+                (y, winners, gradients)
+            };
+            let before = run(&block, &kernel, &bias);
+            bias[0] += 1.0;
+            let with_bias = run(&block, &kernel, &bias);
+            *kernel.last_mut().unwrap() += 1.0;
+            let with_both = run(&block, &kernel, &bias);
+            assert!(
+                with_bias.0 != before.0 && with_both.2.input != with_bias.2.input,
+                "{g:?}"
+            );
+            assert_eq!(with_both, run(&pooled_by_two(&g), &kernel, &bias), "{g:?}");
+        }
+    });
+}
+
+#[test]
 fn what_cannot_be_convolved_is_named() {
     let message = ConvGeometry::new(&[4, 4], 3, &[3, 3], 0, &[1, 1], &[1, 1], Padding::Same)
         .unwrap_err()

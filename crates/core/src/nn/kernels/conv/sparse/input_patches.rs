@@ -10,9 +10,8 @@ use crate::nn::threads::{with_list, with_scratch};
 pub fn add(plan: &Sparse, kernel: &[f32], pooled: Pooled, dx: &mut [f32]) {
     assert_eq!(dx.len(), plan.field.len());
     assert!(kernel.len() >= plan.taps.len() * plan.filters);
-    let lanes = plan.isa.lanes();
-    let stride = plan.filters.next_multiple_of(lanes);
-    let (values, lists) = (plan.pooled * stride, plan.pooled * stride + lanes);
+    let stride = plan.stride();
+    let (values, lists) = (plan.pooled * stride, plan.pooled * stride + plan.isa.lanes());
     with_scratch(2 * values + 2 * lists + stride, |room| {
         let (open, room) = room.split_at_mut(2 * values);
         let (lists, starts) = room.split_at_mut(2 * lists);

@@ -12,27 +12,25 @@ use crate::nn::threads::with_scratch;
 pub fn add(plan: &Sparse, field: &[f32], pooled: Pooled, dk: &mut [f32], db: &mut [f32]) {
     assert_eq!(field.len(), plan.field.len());
     assert!(dk.len() == plan.taps.len() * plan.filters && db.len() == plan.filters);
-    let lanes = plan.isa.lanes();
-    let stride = plan.filters.next_multiple_of(lanes);
-    let values = plan.pooled * stride;
-    with_scratch(5 * values, |room| {
-        let (by_window, by_filter) = room.split_at_mut(3 * values);
-        with_scratch(2 * (plan.pooled + lanes), |list| {
-            run(
-                plan.isa,
-                LongPatches {
-                    plan,
-                    field,
-                    pooled,
-                    stride,
-                    by_window,
-                    by_filter,
-                    list,
-                    dk,
-                    db,
-                },
-            );
-        });
+    let stride = plan.stride();
+    let (values, list) = (plan.pooled * stride, plan.pooled + plan.isa.lanes());
+    with_scratch(5 * values + 2 * list, |room| {
+        let (by_window, room) = room.split_at_mut(3 * values);
+        let (by_filter, list) = room.split_at_mut(2 * values);
+        run(
+            plan.isa,
+            LongPatches {
+                plan,
+                field,
+                pooled,
+                stride,
+                by_window,
+                by_filter,
+                list,
+                dk,
+                db,
+            },
+        );
     });
 }
 
@@ -78,6 +76,7 @@ impl Work for LongPatches<'_> {
                     let of_filter = |values: &[f32]| load_up_to(s, values.as_ptr().add(at), left);
                     (of_filter(slopes), of_filter(places))
                 };
+                // Instruction sets here compare for equality alone.
                 let is_zero = s.select(s.equal(slope, zero), one, zero);
                 end = lists.push(s, end, s.equal(is_zero, zero), slope, place);
             }

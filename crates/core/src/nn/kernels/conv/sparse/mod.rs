@@ -88,6 +88,11 @@ impl Sparse {
         }
     }
 
+    /// Values to a window in whole vectors of filters.
+    fn stride(&self) -> usize {
+        self.filters.next_multiple_of(self.isa.lanes())
+    }
+
     /// Whether kernel gradients are kept `[patch, filters]` as the kernel is, and not `[filters, patch]`.
     pub fn keeps_layout(&self) -> bool {
         self.by_filters
@@ -150,12 +155,11 @@ impl Sparse {
 
     /// [`Self::parameters`] for vectors of filters.
     fn short_patches(&self, field: &[f32], pooled: Pooled, dk: &mut [f32], db: &mut [f32]) {
-        let lanes = self.isa.lanes();
-        if self.filters.is_multiple_of(lanes) {
-            return self.whole_vectors(field, pooled, self.filters, dk, db);
+        let stride = self.stride();
+        if stride == self.filters {
+            return self.whole_vectors(field, pooled, stride, dk, db);
         }
         // Whole vectors, so that winners can be read beyond the last filter.
-        let stride = self.filters.next_multiple_of(lanes);
         let mut winners = vec![CLOSED; self.pooled * stride];
         let mut dy = vec![0.0; self.pooled * stride];
         for (to, from) in winners
