@@ -23,10 +23,10 @@ pub fn gradients(
     seed: Seed,
     step: u64,
 ) -> Result<Trained> {
-    let pieces: Vec<&[usize]> = rows.chunks(network.piece_rows(rows.len(), true)).collect();
+    let pieces = threads::alike(rows.len(), network.piece_rows(rows.len(), true));
     let mut whole: Option<Trained> = None;
     let of_piece = |number: usize| {
-        let rows_of_piece = pieces[number];
+        let rows_of_piece = &rows[pieces[number].clone()];
         let (x, truth) = samples.gather(rows_of_piece);
         let mut pass = Pass {
             piece: number as u64,

@@ -1,11 +1,12 @@
 //! Pieces of work, each of which is one thread's from beginning to end.
 
 use std::cell::Cell;
+use std::ops::Range;
 use std::thread::LocalKey;
 
 use rayon::prelude::*;
 
-use super::WORTH_WAKING_THREADS;
+use super::{WORTH_WAKING_THREADS, group_rows};
 use crate::nn::kernels::simd::Isa;
 
 thread_local! {
@@ -61,6 +62,17 @@ pub fn in_order<R: Send, E: Send>(
     Ok(())
 }
 
+/// Cuts `rows` rows into pieces of at most `most`: an even number, as threads mostly are, and as alike as can be, so that no thread
+/// waits long for another's last piece. One piece is not cut for that.
+#[must_use]
+pub fn alike(rows: usize, most: usize) -> Vec<Range<usize>> {
+    let count = match rows.div_ceil(most.max(1)) {
+        1 => 1,
+        count => count.next_multiple_of(2),
+    };
+    (0..count).map(|piece| group_rows(rows, count, piece)).collect()
+}
+
 /// Whether `count` pieces keep at least three quarters of some threads busy, and there is more than one.
 fn fills(count: usize, threads: usize) -> bool {
     threads > 1 && 4 * count >= 3 * count.next_multiple_of(threads)
@@ -109,6 +121,17 @@ mod tests {
                 assert_eq!(*sum, expected);
             }
         }
+    }
+
+    #[test]
+    fn pieces_are_even_in_number_and_alike() {
+        assert_eq!(alike(7, 3), [0..1, 1..3, 3..5, 5..7]);
+        assert_eq!(alike(3, 3).len(), 1);
+        assert_eq!(alike(4, 3), [0..2, 2..4]);
+        assert!(alike(0, 3).is_empty());
+        let of_digits: Vec<usize> = alike(500, 34).into_iter().map(|piece| piece.len()).collect();
+        assert_eq!(of_digits.len(), 16);
+        assert!(of_digits.iter().all(|rows| (31..=32).contains(rows)), "{of_digits:?}");
     }
 
     #[test]

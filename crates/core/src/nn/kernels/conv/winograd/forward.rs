@@ -1,7 +1,7 @@
 //! A convolution by tiles. Vectors run over channels in the input's transformation and over filters in the output's.
 
 use super::transforms::{at_points, both_ways, from_points, scaled};
-use super::{CACHED, GAP, IN, PLACES, TILES, Tiling};
+use super::{CACHED, GAP, TILES, Tiling, side};
 use crate::nn::kernels::conv::ConvGeometry;
 use crate::nn::kernels::conv::field::Run;
 use crate::nn::kernels::conv::tile::{load_up_to, product, store};
@@ -24,7 +24,7 @@ pub struct Winograd {
 impl Winograd {
     /// Transforms a kernel `[height, width, channels, filters]` for a batch, for the instruction set of the calling thread.
     pub fn new(geometry: &ConvGeometry, kernel: &[f32], bias: Option<&[f32]>) -> Self {
-        let tiling = Tiling::new(geometry);
+        let tiling = Tiling::new(geometry, side(geometry, false));
         let (isa, channels, filters) = (tiling.isa, geometry.channels, geometry.filters);
         let vectors = if filters > isa.lanes() { 2 } else { 1 };
         let width = vectors * isa.lanes();
@@ -33,9 +33,9 @@ impl Winograd {
         if let Some(bias) = bias {
             padded_bias[..filters].copy_from_slice(bias);
         }
-        let mut transformed = Aligned::zeroed(PLACES * (blocks * width * channels + GAP));
+        let mut transformed = Aligned::zeroed(tiling.places() * (blocks * width * channels + GAP));
         let work = TransformKernel {
-            cells: tiling.cells,
+            tiling: &tiling,
             kernel,
             channels,
             filters,
@@ -61,7 +61,7 @@ impl Winograd {
         let (inputs, outputs) = (tiling.stride(), self.blocks * self.vectors * tiling.isa.lanes());
         let total = rows * tiling.of_row();
         let at_once = tiling.at_once(outputs, self.fewest_tiles(), total);
-        let [inputs, outputs] = [inputs, outputs].map(|len| PLACES * (at_once * len + GAP));
+        let [inputs, outputs] = [inputs, outputs].map(|len| tiling.places() * (at_once * len + GAP));
         tiling.with_fields(x, rows, |fields| {
             with_scratch(inputs + outputs, |scratch| {
                 let (transformed, products) = scratch.split_at_mut(inputs);
@@ -93,7 +93,7 @@ impl Winograd {
 
 /// `G g Gᵀ` of all channels and filters.
 struct TransformKernel<'a> {
-    cells: usize,
+    tiling: &'a Tiling,
     kernel: &'a [f32],
     channels: usize,
     filters: usize,
@@ -107,16 +107,18 @@ impl Work for TransformKernel<'_> {
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        match self.cells {
-            3 => self.transform::<S, 3>(s),
-            _ => self.transform::<S, 5>(s),
+        match (self.tiling.side, self.tiling.cells) {
+            (8, 3) => self.transform::<S, 8, 3>(s),
+            (8, _) => self.transform::<S, 8, 5>(s),
+            (_, 3) => self.transform::<S, 6, 3>(s),
+            _ => self.transform::<S, 6, 5>(s),
         }
     }
 }
 
 impl TransformKernel<'_> {
     #[inline(always)]
-    fn transform<S: Simd, const CELLS: usize>(self, s: S) {
+    fn transform<S: Simd, const IN: usize, const CELLS: usize>(self, s: S) {
         let Self {
             channels,
             filters,
@@ -126,7 +128,7 @@ impl TransformKernel<'_> {
         } = self;
         assert!(self.kernel.len() == CELLS * CELLS * channels * filters && blocks * width >= filters);
         let place_stride = blocks * width * channels + GAP;
-        assert!(self.transformed.len() == PLACES * place_stride);
+        assert!(self.transformed.len() == IN * IN * place_stride);
         for channel in 0..channels {
             let mut filter = 0;
             while filter < filters {
@@ -140,7 +142,7 @@ impl TransformKernel<'_> {
                         unsafe { load_up_to(s, self.kernel.as_ptr().add(at), filters - filter) }
                     },
                     #[inline(always)]
-                    |values: &[_; CELLS]| scaled(s, at_points(s, values)),
+                    |values: &[_; CELLS]| scaled::<S, IN>(s, at_points(s, values)),
                     #[inline(always)]
                     |row: usize, column: usize, value| {
                         let at = to + (row * IN + column) * place_stride;
@@ -177,19 +179,21 @@ impl Work for Tiles<'_> {
             (2, false) => self.multiply::<S, 6, 3, 2>(s),
             _ => self.multiply::<S, 12, 6, 1>(s),
         }
-        match self.plan.tiling.cells {
-            3 => self.transform_back::<S, 4>(s),
-            _ => self.transform_back::<S, 2>(s),
+        match (self.plan.tiling.side, self.plan.tiling.cells) {
+            (8, 3) => self.transform_back::<S, 8, 6>(s),
+            (8, _) => self.transform_back::<S, 8, 4>(s),
+            (_, 3) => self.transform_back::<S, 6, 4>(s),
+            _ => self.transform_back::<S, 6, 2>(s),
         }
     }
 }
 
 impl Tiles<'_> {
-    /// The 36 products, `[place, tile, filters]` in whole vectors, with a [`GAP`] behind each place.
+    /// The products, `[place, tile, filters]` in whole vectors, with a [`GAP`] behind each place.
     #[inline(always)]
     fn multiply<S: Simd, const P: usize, const HALF: usize, const V: usize>(&mut self, s: S) {
         let tiles = self.range.len();
-        for place in 0..PLACES {
+        for place in 0..self.plan.tiling.places() {
             for block in 0..self.plan.blocks {
                 let mut tile = 0;
                 while tile < tiles {
@@ -244,7 +248,7 @@ impl Tiles<'_> {
 
     /// `Aᵀ m A + bias` of every tile and filter, to the outputs that exist.
     #[inline(always)]
-    fn transform_back<S: Simd, const OUT: usize>(&mut self, s: S) {
+    fn transform_back<S: Simd, const IN: usize, const OUT: usize>(&mut self, s: S) {
         let Winograd {
             tiling,
             filters,
@@ -272,7 +276,7 @@ impl Tiles<'_> {
                         unsafe { s.load(self.products.as_ptr().add(at)) }
                     },
                     #[inline(always)]
-                    |places: &[_; IN]| from_points::<S, OUT>(s, places),
+                    |places: &[_; IN]| from_points::<S, OUT, IN>(s, places),
                     #[inline(always)]
                     |down: usize, across: usize, value| {
                         if top + down < height && left + across < width {

@@ -1,7 +1,7 @@
 //! The kernel's gradient by tiles. Vectors run over channels in the input's transformation and over filters everywhere else.
 
 use super::transforms::{at_points, both_ways, from_points, scaled};
-use super::{CACHED, GAP, IN, PLACES, TILES, Tiling};
+use super::{CACHED, GAP, TILES, Tiling, side};
 use crate::nn::kernels::conv::ConvGeometry;
 use crate::nn::kernels::conv::tile::{Block, blocks, load_up_to, store};
 use crate::nn::kernels::simd::{Simd, Work, run};
@@ -19,7 +19,7 @@ pub struct WinogradGradient {
 impl WinogradGradient {
     /// Prepares for a batch, for the instruction set of the calling thread.
     pub fn new(geometry: &ConvGeometry) -> Self {
-        let tiling = Tiling::new(geometry);
+        let tiling = Tiling::new(geometry, side(geometry, true));
         let blocks = blocks(tiling.isa, geometry.filters, geometry.channels);
         let stride = blocks.iter().map(|block| block.vectors).sum::<usize>() * tiling.isa.lanes();
         Self {
@@ -37,11 +37,11 @@ impl WinogradGradient {
         let rows = dy.len() / (tiling.output[0] * tiling.output[1] * self.filters);
         assert_eq!(dk.len(), cells * cells * channels * self.filters);
         let total = rows * tiling.of_row();
-        let sums_len = PLACES * (channels * stride + GAP);
+        let sums_len = tiling.places() * (channels * stride + GAP);
         // The sums are visited for all of them: more at once if they lie in an outer cache.
         let fewest = if sums_len > CACHED { 3 * TILES } else { 2 * TILES };
         let at_once = tiling.at_once(*stride, fewest, total);
-        let [inputs, slopes] = [tiling.stride(), *stride].map(|len| PLACES * (at_once * len + GAP));
+        let [inputs, slopes] = [tiling.stride(), *stride].map(|len| tiling.places() * (at_once * len + GAP));
         tiling.with_fields(x, rows, |fields| {
             with_scratch(sums_len + inputs + slopes, |scratch| {
                 let (sums, scratch) = scratch.split_at_mut(sums_len);
@@ -88,11 +88,13 @@ impl Work for Tiles<'_> {
         self.plan
             .tiling
             .transform(s, self.fields, self.range.clone(), self.inputs);
-        match self.plan.tiling.cells {
-            3 => self.transform_slopes::<S, 4>(s),
-            _ => self.transform_slopes::<S, 2>(s),
+        match (self.plan.tiling.side, self.plan.tiling.cells) {
+            (8, 3) => self.transform_slopes::<S, 8, 6>(s),
+            (8, _) => self.transform_slopes::<S, 8, 4>(s),
+            (_, 3) => self.transform_slopes::<S, 6, 4>(s),
+            _ => self.transform_slopes::<S, 6, 2>(s),
         }
-        for place in 0..PLACES {
+        for place in 0..self.plan.tiling.places() {
             for block in &self.plan.blocks {
                 match (block.vectors, S::ACCUMULATORS >= 24) {
                     (4, _) => self.multiply::<S, 6, 4>(s, place, *block),
@@ -108,7 +110,7 @@ impl Work for Tiles<'_> {
 impl Tiles<'_> {
     /// `A dy Aᵀ` of every tile and filter.
     #[inline(always)]
-    fn transform_slopes<S: Simd, const OUT: usize>(&mut self, s: S) {
+    fn transform_slopes<S: Simd, const IN: usize, const OUT: usize>(&mut self, s: S) {
         let WinogradGradient {
             tiling,
             filters,
@@ -119,7 +121,7 @@ impl Tiles<'_> {
         let tiles = self.range.len();
         let place_stride = tiles * stride + GAP;
         let rows = self.range.end.div_ceil(tiling.of_row());
-        assert!(self.dy.len() >= rows * height * width * filters && self.slopes.len() >= PLACES * place_stride);
+        assert!(self.dy.len() >= rows * height * width * filters && self.slopes.len() >= IN * IN * place_stride);
         for block in blocks {
             let wide = block.vectors * S::LANES;
             let last = (block.first + wide).min(*filters);
@@ -141,7 +143,7 @@ impl Tiles<'_> {
                             unsafe { load_up_to(s, self.dy.as_ptr().add(window * filters + filter), filters - filter) }
                         },
                         #[inline(always)]
-                        |values: &[_; OUT]| at_points(s, values),
+                        |values: &[_; OUT]| at_points::<S, OUT, IN>(s, values),
                         #[inline(always)]
                         |row: usize, column: usize, value| {
                             let at = to + (row * IN + column) * place_stride;
@@ -212,16 +214,18 @@ impl Work for TransformSums<'_> {
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        match self.plan.tiling.cells {
-            3 => self.transform::<S, 3>(s),
-            _ => self.transform::<S, 5>(s),
+        match (self.plan.tiling.side, self.plan.tiling.cells) {
+            (8, 3) => self.transform::<S, 8, 3>(s),
+            (8, _) => self.transform::<S, 8, 5>(s),
+            (_, 3) => self.transform::<S, 6, 3>(s),
+            _ => self.transform::<S, 6, 5>(s),
         }
     }
 }
 
 impl TransformSums<'_> {
     #[inline(always)]
-    fn transform<S: Simd, const CELLS: usize>(self, s: S) {
+    fn transform<S: Simd, const IN: usize, const CELLS: usize>(self, s: S) {
         let WinogradGradient {
             tiling,
             filters,
@@ -230,7 +234,7 @@ impl TransformSums<'_> {
         } = self.plan;
         let channels = tiling.channels;
         let place_stride = channels * stride + GAP;
-        assert!(self.sums.len() == PLACES * place_stride && self.dk.len() == CELLS * CELLS * channels * filters);
+        assert!(self.sums.len() == IN * IN * place_stride && self.dk.len() == CELLS * CELLS * channels * filters);
         for block in blocks {
             let wide = block.vectors * S::LANES;
             let last = (block.first + wide).min(*filters);
@@ -246,7 +250,7 @@ impl TransformSums<'_> {
                             unsafe { s.load(self.sums.as_ptr().add(at)) }
                         },
                         #[inline(always)]
-                        |places: &[_; IN]| from_points::<S, CELLS>(s, &scaled(s, *places)),
+                        |places: &[_; IN]| from_points::<S, CELLS, IN>(s, &scaled(s, *places)),
                         #[inline(always)]
                         |row: usize, column: usize, cell| {
                             let at = ((row * CELLS + column) * channels + channel) * filters + filter;
