@@ -137,21 +137,13 @@ impl ConvBlock {
             }
         };
         let mut gradients = ConvGradients::default();
-        if needs[0] {
-            let by_filter = self.by_filter.get([kernel, &[]], || {
-                let mut by_filter = Aligned::zeroed(kernel_len + sparse.read_behind_kernel());
-                transpose(kernel, patch_len, filters, &mut by_filter[..kernel_len]);
-                by_filter
-            });
-            let work = |row: usize, dx: Unset<f32>| sparse.input(&by_filter, pooled(row), dx);
-            // SAFETY: `input` writes all of its row.
-            gradients.input = Some(unsafe { threads::build_unset(rows * input_len, input_len, conv.cost(rows), work) });
-        }
+        // First what reads the input: parts of it are still in the cache, and its gradient is next read by the layer before.
         if needs[1] || needs[2] {
             let groups = threads::reduction_groups(rows, kernel_len);
             let mut sums = threads::sum_groups(kernel_len + filters, groups, conv.cost(rows), |group, sums| {
                 let (dk, db) = sums.split_at_mut(kernel_len);
-                for row in threads::group_rows(rows, groups, group) {
+                // Backwards, as the last rows were touched last.
+                for row in threads::group_rows(rows, groups, groups - 1 - group).rev() {
                     sparse.parameters(&x[row * input_len..][..input_len], pooled(row), dk, db);
                 }
             });
@@ -165,6 +157,16 @@ impl ConvBlock {
                 transpose(&sums, filters, patch_len, &mut kernel);
                 kernel
             });
+        }
+        if needs[0] {
+            let by_filter = self.by_filter.get([kernel, &[]], || {
+                let mut by_filter = Aligned::zeroed(kernel_len + sparse.read_behind_kernel());
+                transpose(kernel, patch_len, filters, &mut by_filter[..kernel_len]);
+                by_filter
+            });
+            let work = |row: usize, dx: Unset<f32>| sparse.input(&by_filter, pooled(row), dx);
+            // SAFETY: `input` writes all of its row.
+            gradients.input = Some(unsafe { threads::build_unset(rows * input_len, input_len, conv.cost(rows), work) });
         }
         gradients
     }
