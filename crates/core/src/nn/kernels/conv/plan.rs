@@ -1,9 +1,9 @@
 //! Which way a convolution is computed.
 
+use super::ConvGeometry;
 use super::direct::Prepared;
 use super::kernel_gradient::KernelGradient;
 use super::winograd::{self, Winograd, WinogradGradient};
-use super::{ConvGeometry, FEWEST_CHUNKS};
 use crate::nn::threads::Unset;
 
 /// A convolution with its kernel and bias made ready for a batch.
@@ -29,7 +29,7 @@ impl Plan {
         let chunk_rows = geometry.chunk_rows(rows, result);
         match self {
             Self::Direct(_) => chunk_rows,
-            Self::Winograd(winograd) => chunk_rows.max(winograd.fewest_rows().min(rows.div_ceil(FEWEST_CHUNKS))),
+            Self::Winograd(winograd) => winograd.chunk_rows(rows, chunk_rows),
         }
     }
 

@@ -2,9 +2,9 @@
 
 use super::transforms::{at_points, both_ways, from_points, scaled};
 use super::{CACHED, GAP, TILES, Tiling, side};
-use crate::nn::kernels::conv::ConvGeometry;
 use crate::nn::kernels::conv::field::Run;
 use crate::nn::kernels::conv::tile::{load_up_to, product, store};
+use crate::nn::kernels::conv::{ConvGeometry, FEWEST_CHUNKS};
 use crate::nn::kernels::simd::{Simd, Work, run};
 use crate::nn::threads::{Aligned, Unset, with_scratch};
 
@@ -80,9 +80,18 @@ impl Winograd {
         });
     }
 
-    /// Rows of a batch that should be computed together, if there are enough.
-    pub fn fewest_rows(&self) -> usize {
-        self.fewest_tiles().div_ceil(self.tiling.of_row())
+    /// How many of `rows` rows should be computed together, about `wanted`: so many that tiles are multiplied in whole register tiles, to
+    /// a sixteenth, and enough of them.
+    pub fn chunk_rows(&self, rows: usize, wanted: usize) -> usize {
+        let tiles = self.tiling.of_row();
+        let enough = self.fewest_tiles().div_ceil(tiles).min(rows.div_ceil(FEWEST_CHUNKS));
+        let wanted = wanted.max(enough);
+        let multiplied = |rows: usize| (rows * tiles).next_multiple_of(TILES / 2);
+        let cost = |chunk: usize| rows / chunk * multiplied(chunk) + multiplied(rows % chunk);
+        let sixteenths = |chunk: usize| 16 * cost(chunk) / (rows * tiles).max(1);
+        (1..=3 * wanted)
+            .min_by_key(|chunk| (sixteenths(*chunk), chunk.abs_diff(wanted)))
+            .unwrap_or(wanted)
     }
 
     /// Tiles that should be multiplied at once: some more if the kernel has to come from an outer cache each time.
