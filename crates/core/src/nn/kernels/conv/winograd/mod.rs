@@ -1,5 +1,5 @@
-//! 3x3 and 5x5 convolutions of pictures at a fifth to two fifths of the multiplications: Winograd's F(4x4, 3x3), F(6x6, 3x3),
-//! F(2x2, 5x5) and F(4x4, 5x5).
+//! 3x3 and 5x5 convolutions of pictures at a sixth to a third of the multiplications: Winograd's F(4x4, 3x3), F(6x6, 3x3), F(2x2, 5x5)
+//! and F(4x4, 5x5).
 //!
 //! After Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks" (2016). A tile of `m` by `m` outputs of an `r` by `r` kernel
 //! needs `m + r - 1`, here 6 or 8, by as many inputs `d`. With the kernel `g` of one channel and filter,
@@ -252,5 +252,20 @@ mod tests {
         );
         assert_eq!([2, 3, 5, 28].map(|length| side(length, 5)), [6, 8, 8, 8]);
         assert_eq!([3, 5].map(|cells| super::side(&geometry(12, cells), true)), [6, 8]);
+    }
+
+    #[test]
+    fn chunks_have_as_many_rows_as_fill_register_tiles() {
+        let chunk_rows = |length: usize, rows: usize, wanted: usize| {
+            let g = ConvGeometry::new(&[length; 2], 64, &[3; 2], 32, &[1; 2], &[1; 2], Padding::Same).unwrap();
+            Winograd::new(&g, &vec![0.0; g.kernel_len()], None).chunk_rows(rows, wanted)
+        };
+        // Four tiles a row, three rows to a register tile of twelve.
+        assert_eq!(
+            [(31, 4), (32, 4), (16, 2), (8, 1)].map(|(rows, wanted)| chunk_rows(12, rows, wanted)),
+            [3, 3, 3, 3]
+        );
+        // Forty-nine tiles a row: 54 are multiplied, for two rows 102, which is little enough for any chunk.
+        assert_eq!([1, 2, 4].map(|wanted| chunk_rows(28, 32, wanted)), [2, 2, 4]);
     }
 }
