@@ -330,6 +330,15 @@ fn a_block_that_has_kept_a_kernel_notices_other_weights() {
 }
 
 #[test]
+fn kernels_wider_than_any_tile_are_convolved() {
+    let wide = ConvGeometry::new(&[20], 3, &[13], 4, &[1], &[1], Padding::Same).unwrap();
+    let square = ConvGeometry::new(&[12, 12], 2, &[11, 11], 3, &[1, 1], &[1, 1], Padding::Valid).unwrap();
+    for g in [wide, square] {
+        agrees_with_plain_loops(&g, 2);
+    }
+}
+
+#[test]
 fn what_cannot_be_convolved_is_named() {
     let message = ConvGeometry::new(&[4, 4], 3, &[3, 3], 0, &[1, 1], &[1, 1], Padding::Same)
         .unwrap_err()

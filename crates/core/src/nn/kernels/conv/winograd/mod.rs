@@ -66,6 +66,9 @@ const CACHED: usize = 96 << 10;
 /// cache.
 const GAP: usize = 16;
 
+/// Inputs along each axis of small and of large tiles.
+const SIDES: [usize; 2] = [6, 8];
+
 /// Inputs along each axis of the tiles that need the fewest multiplications: small ones unless large ones save a tenth, or for the
 /// kernel's gradient, whose sums are visited at every place, a third.
 fn side(geometry: &ConvGeometry, gradient: bool) -> usize {
@@ -74,8 +77,13 @@ fn side(geometry: &ConvGeometry, gradient: bool) -> usize {
         let outputs = side + 1 - w.kernel[2];
         w.output[1].div_ceil(outputs) * w.output[2].div_ceil(outputs) * side * side
     };
+    let [small, large] = SIDES;
     let (part, of) = if gradient { (2, 3) } else { (9, 10) };
-    if of * places(8) <= part * places(6) { 8 } else { 6 }
+    if of * places(large) <= part * places(small) {
+        large
+    } else {
+        small
+    }
 }
 
 /// Whether a convolution is of the kind that is computed here, and large enough to gain.
@@ -91,8 +99,8 @@ pub fn suits(geometry: &ConvGeometry) -> bool {
         && w.input[0] == 1
         && geometry.channels >= FEWEST
         && geometry.filters >= FEWEST
-        && w.output[1] >= 7 - width
-        && w.output[2] >= 7 - width
+        && w.output[1] > SIDES[0] - width
+        && w.output[2] > SIDES[0] - width
 }
 
 /// Whether the kernel's gradient is such too, summed over `rows` rows: the sums are transformed back once, and are up to seven times as
@@ -100,11 +108,12 @@ pub fn suits(geometry: &ConvGeometry) -> bool {
 pub fn suits_gradient(geometry: &ConvGeometry, rows: usize) -> bool {
     const FEWEST_TILES: usize = 16;
     const MOST_SUMS: usize = 4 << 20;
+    if !suits(geometry) {
+        return false;
+    }
     let (w, side) = (&geometry.window, side(geometry, true));
     let tiles = |axis: usize| w.output[axis].div_ceil(side + 1 - w.kernel[2]);
-    suits(geometry)
-        && rows * tiles(1) * tiles(2) >= FEWEST_TILES
-        && side * side * geometry.channels * geometry.filters <= MOST_SUMS
+    rows * tiles(1) * tiles(2) >= FEWEST_TILES && side * side * geometry.channels * geometry.filters <= MOST_SUMS
 }
 
 /// The tiles of the rows of a batch, and where their inputs lie.
