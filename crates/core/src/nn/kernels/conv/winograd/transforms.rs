@@ -73,7 +73,7 @@ pub fn both_ways<S: Simd, const FROM: usize, const TO: usize>(
     along: impl Fn(&[S::Vector; FROM]) -> [S::Vector; TO],
     mut store: impl FnMut(usize, usize, S::Vector),
 ) {
-    // Filling this with zeros first would cost a third of the transformation.
+    // Filling this with zeros first would cost a fifth of the transformation.
     let mut half = [[MaybeUninit::uninit(); FROM]; TO];
     for column in 0..FROM {
         let mut values = [s.splat(0.0); FROM];
