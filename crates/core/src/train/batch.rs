@@ -23,7 +23,7 @@ pub fn gradients(
     seed: Seed,
     step: u64,
 ) -> Result<Trained> {
-    let pieces = threads::alike(rows.len(), network.piece_rows(rows.len(), true));
+    let pieces = threads::even_pieces(rows.len(), network.piece_rows(rows.len(), true));
     let mut whole: Option<Trained> = None;
     let of_piece = |number: usize| {
         let rows_of_piece = &rows[pieces[number].clone()];

@@ -23,6 +23,16 @@ pub fn spreads(cost: usize) -> bool {
     cost >= WORTH_WAKING_THREADS && !ALONE.get()
 }
 
+/// How many of `rows` rows, all of which cost `cost` multiply-adds, are one thread's share: all of them if the work does not spread.
+#[must_use]
+pub fn share(rows: usize, cost: usize) -> usize {
+    if spreads(cost) {
+        rows.div_ceil(rayon::current_num_threads())
+    } else {
+        rows
+    }
+}
+
 /// Whether the calling thread works on one of several pieces of [`in_order`].
 pub(super) fn is_piece() -> bool {
     PIECE.get()
@@ -65,7 +75,7 @@ pub fn in_order<R: Send, E: Send>(
 /// Cuts `rows` rows into pieces of at most `most`: an even number, as threads mostly are, and as alike as can be, so that no thread
 /// waits long for another's last piece. One piece is not cut for that.
 #[must_use]
-pub fn alike(rows: usize, most: usize) -> Vec<Range<usize>> {
+pub fn even_pieces(rows: usize, most: usize) -> Vec<Range<usize>> {
     let count = match rows.div_ceil(most.max(1)) {
         1 => 1,
         count => count.next_multiple_of(2),
@@ -124,12 +134,26 @@ mod tests {
     }
 
     #[test]
-    fn pieces_are_even_in_number_and_alike() {
-        assert_eq!(alike(7, 3), [0..1, 1..3, 3..5, 5..7]);
-        assert_eq!(alike(3, 3).len(), 1);
-        assert_eq!(alike(4, 3), [0..2, 2..4]);
-        assert!(alike(0, 3).is_empty());
-        let of_digits: Vec<usize> = alike(500, 34).into_iter().map(|piece| piece.len()).collect();
+    fn threads_share_rows_where_work_spreads() {
+        pool(3).unwrap().install(|| {
+            assert_eq!(share(16, WORTH_WAKING_THREADS), 6);
+            assert_eq!(share(16, WORTH_WAKING_THREADS - 1), 16);
+            in_order(
+                3,
+                |_| Ok::<_, String>(share(16, WORTH_WAKING_THREADS)),
+                |rows| assert_eq!(rows, 16),
+            )
+            .unwrap();
+        });
+    }
+
+    #[test]
+    fn pieces_are_even_in_number_and_alike_in_size() {
+        assert_eq!(even_pieces(7, 3), [0..1, 1..3, 3..5, 5..7]);
+        assert_eq!(even_pieces(3, 3).len(), 1);
+        assert_eq!(even_pieces(4, 3), [0..2, 2..4]);
+        assert!(even_pieces(0, 3).is_empty());
+        let of_digits: Vec<usize> = even_pieces(500, 34).into_iter().map(|piece| piece.len()).collect();
         assert_eq!(of_digits.len(), 16);
         assert!(of_digits.iter().all(|rows| (31..=32).contains(rows)), "{of_digits:?}");
     }

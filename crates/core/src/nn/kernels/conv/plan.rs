@@ -4,7 +4,7 @@ use super::ConvGeometry;
 use super::direct::Prepared;
 use super::kernel_gradient::KernelGradient;
 use super::winograd::{self, Winograd, WinogradGradient};
-use crate::nn::threads::Unset;
+use crate::nn::threads::{self, Unset};
 
 /// A convolution with its kernel and bias made ready for a batch.
 pub enum Plan {
@@ -29,7 +29,10 @@ impl Plan {
         let chunk_rows = geometry.chunk_rows(rows, result);
         match self {
             Self::Direct(_) => chunk_rows,
-            Self::Winograd(winograd) => winograd.chunk_rows(rows, chunk_rows),
+            Self::Winograd(winograd) => {
+                let most = threads::share(rows, geometry.cost(rows));
+                winograd.chunk_rows(rows, chunk_rows, most)
+            }
         }
     }
 

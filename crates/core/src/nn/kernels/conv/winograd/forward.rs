@@ -1,7 +1,7 @@
 //! A convolution by tiles. Vectors run over channels in the input's transformation and over filters in the output's.
 
 use super::transforms::{at_points, both_ways, from_points, scaled};
-use super::{CACHED, GAP, TILES, Tiling, side};
+use super::{CACHED, GAP, IN_FORWARD, TILES, Tile, Tiling};
 use crate::nn::kernels::conv::field::Run;
 use crate::nn::kernels::conv::tile::{load_up_to, product, store};
 use crate::nn::kernels::conv::{ConvGeometry, FEWEST_CHUNKS};
@@ -24,7 +24,7 @@ pub struct Winograd {
 impl Winograd {
     /// Transforms a kernel `[height, width, channels, filters]` for a batch, for the instruction set of the calling thread.
     pub fn new(geometry: &ConvGeometry, kernel: &[f32], bias: Option<&[f32]>) -> Self {
-        let tiling = Tiling::new(geometry, side(geometry, false));
+        let tiling = Tiling::new(geometry, Tile::of(geometry, IN_FORWARD));
         let (isa, channels, filters) = (tiling.isa, geometry.channels, geometry.filters);
         let vectors = if filters > isa.lanes() { 2 } else { 1 };
         let width = vectors * isa.lanes();
@@ -33,11 +33,10 @@ impl Winograd {
         if let Some(bias) = bias {
             padded_bias[..filters].copy_from_slice(bias);
         }
-        let mut transformed = Aligned::zeroed(tiling.places() * (blocks * width * channels + GAP));
+        let mut transformed = Aligned::zeroed(tiling.tile.places() * (blocks * width * channels + GAP));
         let work = TransformKernel {
             tiling: &tiling,
             kernel,
-            channels,
             filters,
             width,
             blocks,
@@ -61,7 +60,7 @@ impl Winograd {
         let (inputs, outputs) = (tiling.stride(), self.blocks * self.vectors * tiling.isa.lanes());
         let total = rows * tiling.of_row();
         let at_once = tiling.at_once(outputs, self.fewest_tiles(), total);
-        let [inputs, outputs] = [inputs, outputs].map(|len| tiling.places() * (at_once * len + GAP));
+        let [inputs, outputs] = [inputs, outputs].map(|len| tiling.tile.places() * (at_once * len + GAP));
         tiling.with_fields(x, rows, |fields| {
             with_scratch(inputs + outputs, |scratch| {
                 let (transformed, products) = scratch.split_at_mut(inputs);
@@ -80,18 +79,18 @@ impl Winograd {
         });
     }
 
-    /// How many of `rows` rows should be computed together, about `wanted`: so many that tiles are multiplied in whole register tiles, to
-    /// a sixteenth, and enough of them.
-    pub fn chunk_rows(&self, rows: usize, wanted: usize) -> usize {
+    /// How many of `rows` rows should be computed together, about `wanted` and not more than `most`: so many that tiles are multiplied in
+    /// whole register tiles, to a sixteenth, and enough of them.
+    pub fn chunk_rows(&self, rows: usize, wanted: usize, most: usize) -> usize {
         let tiles = self.tiling.of_row();
         let enough = self.fewest_tiles().div_ceil(tiles).min(rows.div_ceil(FEWEST_CHUNKS));
-        let wanted = wanted.max(enough);
+        let wanted = wanted.max(enough).min(most);
         let multiplied = |rows: usize| (rows * tiles).next_multiple_of(TILES / 2);
         let cost = |chunk: usize| rows / chunk * multiplied(chunk) + multiplied(rows % chunk);
         let sixteenths = |chunk: usize| 16 * cost(chunk) / (rows * tiles).max(1);
-        (1..=3 * wanted)
+        (1..=most.min(3 * wanted))
             .min_by_key(|chunk| (sixteenths(*chunk), chunk.abs_diff(wanted)))
-            .unwrap_or(wanted)
+            .unwrap_or(1)
     }
 
     /// Tiles that should be multiplied at once: some more if the kernel has to come from an outer cache each time.
@@ -104,7 +103,6 @@ impl Winograd {
 struct TransformKernel<'a> {
     tiling: &'a Tiling,
     kernel: &'a [f32],
-    channels: usize,
     filters: usize,
     width: usize,
     blocks: usize,
@@ -116,7 +114,7 @@ impl Work for TransformKernel<'_> {
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        match (self.tiling.side, self.tiling.cells) {
+        match (self.tiling.tile.side, self.tiling.tile.cells) {
             (8, 3) => self.transform::<S, 8, 3>(s),
             (8, _) => self.transform::<S, 8, 5>(s),
             (_, 3) => self.transform::<S, 6, 3>(s),
@@ -129,12 +127,9 @@ impl TransformKernel<'_> {
     #[inline(always)]
     fn transform<S: Simd, const IN: usize, const CELLS: usize>(self, s: S) {
         let Self {
-            channels,
-            filters,
-            width,
-            blocks,
-            ..
+            filters, width, blocks, ..
         } = self;
+        let channels = self.tiling.channels;
         assert!(self.kernel.len() == CELLS * CELLS * channels * filters && blocks * width >= filters);
         let place_stride = blocks * width * channels + GAP;
         assert!(self.transformed.len() == IN * IN * place_stride);
@@ -188,7 +183,7 @@ impl Work for Tiles<'_> {
             (2, false) => self.multiply::<S, 6, 3, 2>(s),
             _ => self.multiply::<S, 12, 6, 1>(s),
         }
-        match (self.plan.tiling.side, self.plan.tiling.cells) {
+        match (self.plan.tiling.tile.side, self.plan.tiling.tile.cells) {
             (8, 3) => self.transform_back::<S, 8, 6>(s),
             (8, _) => self.transform_back::<S, 8, 4>(s),
             (_, 3) => self.transform_back::<S, 6, 4>(s),
@@ -202,7 +197,7 @@ impl Tiles<'_> {
     #[inline(always)]
     fn multiply<S: Simd, const P: usize, const HALF: usize, const V: usize>(&mut self, s: S) {
         let tiles = self.range.len();
-        for place in 0..self.plan.tiling.places() {
+        for place in 0..self.plan.tiling.tile.places() {
             for block in 0..self.plan.blocks {
                 let mut tile = 0;
                 while tile < tiles {

@@ -1,7 +1,7 @@
 //! The kernel's gradient by tiles. Vectors run over channels in the input's transformation and over filters everywhere else.
 
 use super::transforms::{at_points, both_ways, from_points, scaled};
-use super::{CACHED, GAP, TILES, Tiling, side};
+use super::{CACHED, GAP, IN_GRADIENT, TILES, Tile, Tiling};
 use crate::nn::kernels::conv::ConvGeometry;
 use crate::nn::kernels::conv::tile::{Block, blocks, load_up_to, store};
 use crate::nn::kernels::simd::{Simd, Work, run};
@@ -19,7 +19,7 @@ pub struct WinogradGradient {
 impl WinogradGradient {
     /// Prepares for a batch, for the instruction set of the calling thread.
     pub fn new(geometry: &ConvGeometry) -> Self {
-        let tiling = Tiling::new(geometry, side(geometry, true));
+        let tiling = Tiling::new(geometry, Tile::of(geometry, IN_GRADIENT));
         let blocks = blocks(tiling.isa, geometry.filters, geometry.channels);
         let stride = blocks.iter().map(|block| block.vectors).sum::<usize>() * tiling.isa.lanes();
         Self {
@@ -33,15 +33,15 @@ impl WinogradGradient {
     /// Adds `patches(x)ᵀ dy` to `dk` `[height, width, channels, filters]`, for some rows of the batch.
     pub fn add(&self, x: &[f32], dy: &[f32], dk: &mut [f32]) {
         let Self { tiling, stride, .. } = self;
-        let (cells, channels) = (tiling.cells, tiling.channels);
+        let (cells, channels) = (tiling.tile.cells, tiling.channels);
         let rows = dy.len() / (tiling.output[0] * tiling.output[1] * self.filters);
         assert_eq!(dk.len(), cells * cells * channels * self.filters);
         let total = rows * tiling.of_row();
-        let sums_len = tiling.places() * (channels * stride + GAP);
+        let sums_len = tiling.tile.places() * (channels * stride + GAP);
         // The sums are visited for all of them: more at once if they lie in an outer cache.
         let fewest = if sums_len > CACHED { 3 * TILES } else { 2 * TILES };
         let at_once = tiling.at_once(*stride, fewest, total);
-        let [inputs, slopes] = [tiling.stride(), *stride].map(|len| tiling.places() * (at_once * len + GAP));
+        let [inputs, slopes] = [tiling.stride(), *stride].map(|len| tiling.tile.places() * (at_once * len + GAP));
         tiling.with_fields(x, rows, |fields| {
             with_scratch(sums_len + inputs + slopes, |scratch| {
                 let (sums, scratch) = scratch.split_at_mut(sums_len);
@@ -88,13 +88,13 @@ impl Work for Tiles<'_> {
         self.plan
             .tiling
             .transform(s, self.fields, self.range.clone(), self.inputs);
-        match (self.plan.tiling.side, self.plan.tiling.cells) {
+        match (self.plan.tiling.tile.side, self.plan.tiling.tile.cells) {
             (8, 3) => self.transform_slopes::<S, 8, 6>(s),
             (8, _) => self.transform_slopes::<S, 8, 4>(s),
             (_, 3) => self.transform_slopes::<S, 6, 4>(s),
             _ => self.transform_slopes::<S, 6, 2>(s),
         }
-        for place in 0..self.plan.tiling.places() {
+        for place in 0..self.plan.tiling.tile.places() {
             for block in &self.plan.blocks {
                 match (block.vectors, S::ACCUMULATORS >= 24) {
                     (4, _) => self.multiply::<S, 6, 4>(s, place, *block),
@@ -214,7 +214,7 @@ impl Work for TransformSums<'_> {
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        match (self.plan.tiling.side, self.plan.tiling.cells) {
+        match (self.plan.tiling.tile.side, self.plan.tiling.tile.cells) {
             (8, 3) => self.transform::<S, 8, 3>(s),
             (8, _) => self.transform::<S, 8, 5>(s),
             (_, 3) => self.transform::<S, 6, 3>(s),

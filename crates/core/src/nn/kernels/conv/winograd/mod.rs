@@ -66,23 +66,50 @@ const CACHED: usize = 96 << 10;
 /// cache.
 const GAP: usize = 16;
 
-/// Inputs along each axis of small and of large tiles.
-const SIDES: [usize; 2] = [6, 8];
+/// A tile of `side` by `side` inputs under a kernel of `cells` by `cells`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Tile {
+    side: usize,
+    cells: usize,
+}
 
-/// Inputs along each axis of the tiles that need the fewest multiplications: small ones unless large ones save a tenth, or for the
-/// kernel's gradient, whose sums are visited at every place, a third.
-fn side(geometry: &ConvGeometry, gradient: bool) -> usize {
-    let w = &geometry.window;
-    let places = |side: usize| {
-        let outputs = side + 1 - w.kernel[2];
-        w.output[1].div_ceil(outputs) * w.output[2].div_ceil(outputs) * side * side
-    };
-    let [small, large] = SIDES;
-    let (part, of) = if gradient { (2, 3) } else { (9, 10) };
-    if of * places(large) <= part * places(small) {
-        large
-    } else {
-        small
+/// What large tiles have to leave of the products of small ones to be worth it, as a fraction.
+type Worth = (usize, usize);
+/// In the forward pass.
+const IN_FORWARD: Worth = (9, 10);
+/// For the kernel's gradient, whose sums are visited at every place.
+const IN_GRADIENT: Worth = (2, 3);
+
+impl Tile {
+    /// Of the sides that the transformations are made for, small and large.
+    const SIDES: [usize; 2] = [6, 8];
+
+    /// The tile that a convolution is best cut into: a small one, unless large ones have fewer products by enough.
+    fn of(geometry: &ConvGeometry, (part, whole): Worth) -> Self {
+        let cells = geometry.window.kernel[2];
+        let [small, large] = Self::SIDES.map(|side| Self { side, cells });
+        let products = |tile: Self| tile.tiles(geometry).iter().product::<usize>() * tile.places();
+        if whole * products(large) <= part * products(small) {
+            large
+        } else {
+            small
+        }
+    }
+
+    /// Outputs along each axis.
+    const fn outputs(self) -> usize {
+        self.side + 1 - self.cells
+    }
+
+    /// Places of the transformed tile.
+    const fn places(self) -> usize {
+        self.side * self.side
+    }
+
+    /// Tiles along both axes of a convolution's output.
+    fn tiles(self, geometry: &ConvGeometry) -> [usize; 2] {
+        let [_, height, width] = geometry.window.output;
+        [height, width].map(|length| length.div_ceil(self.outputs()))
     }
 }
 
@@ -99,8 +126,7 @@ pub fn suits(geometry: &ConvGeometry) -> bool {
         && w.input[0] == 1
         && geometry.channels >= FEWEST
         && geometry.filters >= FEWEST
-        && w.output[1] > SIDES[0] - width
-        && w.output[2] > SIDES[0] - width
+        && w.output[1].min(w.output[2]) > Tile::SIDES[0] - width
 }
 
 /// Whether the kernel's gradient is such too, summed over `rows` rows: the sums are transformed back once, and are up to seven times as
@@ -111,9 +137,9 @@ pub fn suits_gradient(geometry: &ConvGeometry, rows: usize) -> bool {
     if !suits(geometry) {
         return false;
     }
-    let (w, side) = (&geometry.window, side(geometry, true));
-    let tiles = |axis: usize| w.output[axis].div_ceil(side + 1 - w.kernel[2]);
-    rows * tiles(1) * tiles(2) >= FEWEST_TILES && side * side * geometry.channels * geometry.filters <= MOST_SUMS
+    let tile = Tile::of(geometry, IN_GRADIENT);
+    let [down, across] = tile.tiles(geometry);
+    rows * down * across >= FEWEST_TILES && tile.places() * geometry.channels * geometry.filters <= MOST_SUMS
 }
 
 /// The tiles of the rows of a batch, and where their inputs lie.
@@ -121,10 +147,7 @@ struct Tiling {
     isa: Isa,
     field: Field,
     channels: usize,
-    /// Cells of the kernel along each axis.
-    cells: usize,
-    /// Inputs along each axis of a tile.
-    side: usize,
+    tile: Tile,
     output: [usize; 2],
     tiles: [usize; 2],
     /// Values from one line of the field to the next.
@@ -132,29 +155,21 @@ struct Tiling {
 }
 
 impl Tiling {
-    /// Of tiles of `side` by `side` inputs, for the instruction set of the calling thread.
-    fn new(geometry: &ConvGeometry, side: usize) -> Self {
-        let window = &geometry.window;
-        let (cells, output) = (window.kernel[2], [window.output[1], window.output[2]]);
-        let out = side + 1 - cells;
-        let tiles = output.map(|length| length.div_ceil(out));
-        let [height, width] = tiles.map(|tiles| tiles * out + side - out);
-        let field = Field::with_dims(geometry, [1, height, width]);
+    /// By such tiles, for the instruction set of the calling thread.
+    fn new(geometry: &ConvGeometry, tile: Tile) -> Self {
+        let [_, height, width] = geometry.window.output;
+        let tiles = tile.tiles(geometry);
+        let [lines, columns] = tiles.map(|tiles| tiles * tile.outputs() + tile.side - tile.outputs());
+        let field = Field::with_dims(geometry, [1, lines, columns]);
         Self {
             isa: Isa::current(),
             line: field.line(),
             field,
             channels: geometry.channels,
-            cells,
-            side,
-            output,
+            tile,
+            output: [height, width],
             tiles,
         }
-    }
-
-    /// Places of a transformed tile.
-    fn places(&self) -> usize {
-        self.side * self.side
     }
 
     /// Tiles of a row.
@@ -169,7 +184,7 @@ impl Tiling {
 
     /// How many of `total` tiles are computed at once, whose transformed inputs and `others` further values for each place are kept.
     fn at_once(&self, others: usize, fewest: usize, total: usize) -> usize {
-        let tiles = CACHED / (self.places() * (self.stride() + others)) / TILES * TILES;
+        let tiles = CACHED / (self.tile.places() * (self.stride() + others)) / TILES * TILES;
         tiles.clamp(fewest, 8 * TILES).min(total)
     }
 
@@ -195,7 +210,7 @@ impl Tiling {
     /// `Bᵀ d B` of the tiles `range` and every channel, to `[place, tile, channels]` with a [`GAP`] behind each place.
     #[inline(always)]
     fn transform<S: Simd>(&self, s: S, fields: &[f32], range: std::ops::Range<usize>, to: &mut [f32]) {
-        match self.side {
+        match self.tile.side {
             8 => self.transform_tiles::<S, 8>(s, fields, range, to),
             _ => self.transform_tiles::<S, 6>(s, fields, range, to),
         }
@@ -213,8 +228,8 @@ impl Tiling {
         let stride = self.stride();
         let place_stride = range.len() * stride + GAP;
         assert!(range.end.div_ceil(self.of_row()) * self.field.len() <= fields.len());
-        assert!(self.side == IN && to.len() >= IN * IN * place_stride && stride.is_multiple_of(S::LANES));
-        let out = IN + 1 - self.cells;
+        assert!(self.tile.side == IN && to.len() >= IN * IN * place_stride && stride.is_multiple_of(S::LANES));
+        let out = self.tile.outputs();
         for (at, tile) in range.enumerate() {
             let (row, top, left) = self.place(tile);
             let from = row * self.field.len() + top * out * line + left * out * channels;
@@ -253,28 +268,33 @@ mod tests {
         let geometry = |length: usize, cells: usize| {
             ConvGeometry::new(&[length; 2], 16, &[cells; 2], 16, &[1; 2], &[1; 2], Padding::Same).unwrap()
         };
-        let side = |length, cells| side(&geometry(length, cells), false);
+        let side = |length, cells| Tile::of(&geometry(length, cells), IN_FORWARD).side;
         // 14 is four tiles of 4 or three of 6; 28 is seven or five.
         assert_eq!(
             [4, 6, 8, 12, 14, 16, 28, 32].map(|length| side(length, 3)),
             [6, 8, 6, 8, 6, 6, 6, 6]
         );
         assert_eq!([2, 3, 5, 28].map(|length| side(length, 5)), [6, 8, 8, 8]);
-        assert_eq!([3, 5].map(|cells| super::side(&geometry(12, cells), true)), [6, 8]);
+        assert_eq!(
+            [3, 5].map(|cells| Tile::of(&geometry(12, cells), IN_GRADIENT).side),
+            [6, 8]
+        );
     }
 
     #[test]
     fn chunks_have_as_many_rows_as_fill_register_tiles() {
-        let chunk_rows = |length: usize, rows: usize, wanted: usize| {
+        let chunk_rows = |length: usize, rows: usize, wanted: usize, most: usize| {
             let g = ConvGeometry::new(&[length; 2], 64, &[3; 2], 32, &[1; 2], &[1; 2], Padding::Same).unwrap();
-            Winograd::new(&g, &vec![0.0; g.kernel_len()], None).chunk_rows(rows, wanted)
+            Winograd::new(&g, &vec![0.0; g.kernel_len()], None).chunk_rows(rows, wanted, most)
         };
         // Four tiles a row, three rows to a register tile of twelve.
         assert_eq!(
-            [(31, 4), (32, 4), (16, 2), (8, 1)].map(|(rows, wanted)| chunk_rows(12, rows, wanted)),
+            [(31, 4), (32, 4), (16, 2), (8, 1)].map(|(rows, wanted)| chunk_rows(12, rows, wanted, rows)),
             [3, 3, 3, 3]
         );
+        // Not more than a thread's share.
+        assert_eq!([4, 2, 1].map(|most| chunk_rows(12, 8 * most, most, most)), [3, 2, 1]);
         // Forty-nine tiles a row: 54 are multiplied, for two rows 102, which is little enough for any chunk.
-        assert_eq!([1, 2, 4].map(|wanted| chunk_rows(28, 32, wanted)), [2, 2, 4]);
+        assert_eq!([1, 2, 4].map(|wanted| chunk_rows(28, 32, wanted, 32)), [2, 2, 4]);
     }
 }

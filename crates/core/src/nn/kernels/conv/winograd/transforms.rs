@@ -33,9 +33,9 @@ struct Points<const IN: usize>;
 impl<const IN: usize> Points<IN> {
     /// Pairs of points.
     const COUNT: usize = (IN - 2) / 2;
-    /// Of all pairs.
+    /// [`squares`] of all pairs.
     const ALL: [f32; PAIRS.len() + 1] = squares(Self::COUNT, IN);
-    /// Of all pairs but each.
+    /// [`squares`] of all pairs but the one.
     const OTHERS: [[f32; PAIRS.len() + 1]; PAIRS.len()] = [
         squares(Self::COUNT, 0),
         squares(Self::COUNT, 1),
