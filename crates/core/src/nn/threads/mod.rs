@@ -4,8 +4,8 @@
 //!
 //! - **Denormals are zero.** Gradients that vanish through hundreds of steps turn denormal, and a denormal operand costs a
 //!   hundred cycles. Keras's engine flushes them as well.
-//! - **The number of threads never shows in a result.** Work is cut into chunks whose size depends on the shapes alone, and partial
-//!   sums are added in the chunks' order. So the same seed gives the same bytes on one thread and on seven.
+//! - **The number of threads never shows in a result.** What is summed over is cut into parts whose size depends on the shapes alone,
+//!   and partial sums are added in the parts' order. So the same seed gives the same bytes on one thread and on seven.
 
 mod build;
 mod denormals;

@@ -1,10 +1,11 @@
 //! Pieces of work, each of which is one thread's from beginning to end.
 
 use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::ops::Range;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::thread::LocalKey;
-
-use rayon::prelude::*;
 
 use super::{WORTH_WAKING_THREADS, group_rows};
 use crate::nn::kernels::simd::Isa;
@@ -38,7 +39,7 @@ pub(super) fn is_piece() -> bool {
     PIECE.get()
 }
 
-/// Computes `count` pieces of work and hands each result to `take`, in the pieces' order.
+/// Computes `count` pieces of work and hands each result to `take`, in the pieces' order, on whichever thread it is its turn.
 ///
 /// Each piece is one thread's from beginning to end, with all kernels that it calls: the pool wakes once for all of them, and what
 /// one kernel leaves in a core's cache is there for the next one. Too few pieces to keep the threads busy are computed one after
@@ -50,9 +51,9 @@ pub(super) fn is_piece() -> bool {
 pub fn in_order<R: Send, E: Send>(
     count: usize,
     work: impl Fn(usize) -> Result<R, E> + Sync,
-    mut take: impl FnMut(R),
+    mut take: impl FnMut(R) + Send,
 ) -> Result<(), E> {
-    /// Pieces for each thread whose results wait to be taken.
+    /// Pieces for each thread whose results may wait to be taken.
     const WAITING: usize = 16;
     let threads = rayon::current_num_threads();
     let work = |piece| held(&PIECE, count > 1 || PIECE.get(), || work(piece));
@@ -61,15 +62,57 @@ pub fn in_order<R: Send, E: Send>(
     }
     let isa = Isa::current();
     for first in (0..count).step_by(WAITING * threads) {
-        let round = first..(first + WAITING * threads).min(count);
-        let results: Vec<_> = round
-            .into_par_iter()
-            .with_max_len(1)
-            .map(|piece| held(&ALONE, true, || isa.hold(|| work(piece))))
-            .collect();
-        results.into_iter().try_for_each(|result| result.map(&mut take))?;
+        let last = (first + WAITING * threads).min(count);
+        let claimed = AtomicUsize::new(first);
+        let queue = Mutex::new(Queue {
+            next: first,
+            waiting: BTreeMap::new(),
+            take: &mut take,
+            failed: None,
+        });
+        rayon::broadcast(|_| {
+            // Begun in their order, whichever thread is free: few results wait, and none for a thread that is held up with more.
+            loop {
+                let piece = claimed.fetch_add(1, Ordering::Relaxed);
+                if piece >= last {
+                    return;
+                }
+                let result = held(&ALONE, true, || isa.hold(|| work(piece)));
+                let mut queue = queue.lock().unwrap_or_else(PoisonError::into_inner);
+                queue.arrived(piece, result);
+                if queue.failed.is_some() {
+                    return;
+                }
+            }
+        });
+        let queue = queue.into_inner().unwrap_or_else(PoisonError::into_inner);
+        queue.failed.map_or(Ok(()), Err)?;
     }
     Ok(())
+}
+
+/// Results on their way to `take`, which wait for those of the pieces before theirs.
+struct Queue<'a, R, E, T> {
+    next: usize,
+    waiting: BTreeMap<usize, Result<R, E>>,
+    take: &'a mut T,
+    failed: Option<E>,
+}
+
+impl<R, E, T: FnMut(R)> Queue<'_, R, E, T> {
+    /// Takes this result and those that waited for it, up to an error.
+    fn arrived(&mut self, piece: usize, result: Result<R, E>) {
+        self.waiting.insert(piece, result);
+        while self.failed.is_none()
+            && let Some(result) = self.waiting.remove(&self.next)
+        {
+            self.next += 1;
+            match result {
+                Ok(result) => (self.take)(result),
+                Err(error) => self.failed = Some(error),
+            }
+        }
+    }
 }
 
 /// Cuts `rows` rows into pieces of at most `most`: an even number, as threads mostly are, and as alike as can be, so that no thread
