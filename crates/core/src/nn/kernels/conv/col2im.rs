@@ -25,29 +25,29 @@ pub fn backward_input(geometry: &ConvGeometry, kernel: &[f32], dy: &[f32], dx: &
     }
     let (windows, block) = (geometry.window.output_cells(), block_windows(geometry));
     with_scratch(block * patch_len, |patches| {
-        let rows = dy.chunks_exact(geometry.output_len());
-        for (dy, dx) in rows.zip(dx.chunks_exact_mut(geometry.input_len())) {
-            for start in (0..windows).step_by(block) {
-                let count = block.min(windows - start);
-                let patches = &mut patches[..count * patch_len];
-                let dy = Matrix::new(&dy[start * filters..][..count * filters], count, filters);
-                multiply(dy, kernel, MatrixMut::new(patches, count, patch_len), Mode::Overwrite);
-                for (window, patch) in (start..).zip(patches.chunks_exact(patch_len)) {
-                    for_each_run(geometry, window, |at, place, len| {
-                        let (dx, patch) = (&mut dx[place..place + len], &patch[at..at + len]);
-                        dx.iter_mut()
-                            .zip(patch)
-                            .for_each(|(sum, slope): (&mut f32, _)| *sum += slope);
-                    });
-                }
+        for (number, dy) in dy.chunks(block * filters).enumerate() {
+            let count = dy.len() / filters;
+            let patches = &mut patches[..count * patch_len];
+            let dy = Matrix::new(dy, count, filters);
+            multiply(dy, kernel, MatrixMut::new(patches, count, patch_len), Mode::Overwrite);
+            for (window, patch) in (number * block..).zip(patches.chunks_exact(patch_len)) {
+                let dx = &mut dx[window / windows * geometry.input_len()..];
+                for_each_run(geometry, window % windows, |at, place, len| {
+                    let (dx, patch) = (&mut dx[place..place + len], &patch[at..at + len]);
+                    dx.iter_mut()
+                        .zip(patch)
+                        .for_each(|(sum, slope): (&mut f32, _)| *sum += slope);
+                });
             }
         }
     });
 }
 
-/// Windows in one block of patches.
+/// Windows in one block of patches: of a large kernel more, as it is rearranged for each block.
 fn block_windows(geometry: &ConvGeometry) -> usize {
-    (BLOCK_VALUES / geometry.patch_len()).max(1)
+    const OF_LARGE: usize = 128;
+    let fewest = if geometry.is_large() { OF_LARGE } else { 1 };
+    (BLOCK_VALUES / geometry.patch_len()).max(fewest)
 }
 
 /// Whether the input, read as `[cells, channels]`, is the matrix of patches.

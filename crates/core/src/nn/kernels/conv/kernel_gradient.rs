@@ -1,7 +1,8 @@
 //! The kernel's gradient `patches(x)ᵀ dy`, straight from the input.
 //!
 //! Register tiles of `values of a patch x vectors of filters`, summed over windows: the patches are read where they are (see [`Field`]).
-//! A tile's values are neighbours, so that one address serves them all: with one for each there are not enough registers.
+//! A tile's values are neighbours, so that one address serves them all: with one for each there are not enough registers. Rows of few
+//! windows are summed together, as the gradients of many channels are far larger than what is summed of a row.
 
 use super::ConvGeometry;
 use super::field::{Field, Run};
@@ -18,6 +19,9 @@ const WIDEST: usize = 64;
 pub struct KernelGradient {
     isa: Isa,
     field: Field,
+    /// Rows of the batch whose fields lie side by side, and the first value of each of their windows' patches.
+    rows: usize,
+    offsets: Vec<usize>,
     /// Values of a patch.
     taps: usize,
     filters: usize,
@@ -26,48 +30,81 @@ pub struct KernelGradient {
 impl KernelGradient {
     /// Prepares for a batch, for the instruction set of the calling thread.
     pub fn new(geometry: &ConvGeometry) -> Self {
+        let field = Field::new(geometry);
+        let windows = field.offsets.len();
+        let rows = (WINDOWS_PER_PASS / windows.max(1)).max(1);
+        let offsets =
+            (0..rows * windows).map(|window| window / windows * field.len() + field.offsets[window % windows]);
         Self {
             isa: Isa::current(),
-            field: Field::new(geometry),
+            rows,
+            offsets: offsets.collect(),
+            field,
             taps: geometry.patch_len(),
             filters: geometry.filters,
         }
     }
 
-    /// Adds `patches(x)ᵀ dy` to `dk` `[patch, filters]`, for one row of the batch.
-    pub fn add(&self, x: &[f32], dy: &[f32], dk: &mut [f32]) {
-        let field = &self.field;
-        assert!(dk.len() == self.taps * self.filters && dy.len() == field.offsets.len() * self.filters);
-        let mut with_field = |field: &[f32]| {
-            assert_eq!(field.len(), self.field.len());
-            // One block of filters at a time, side by side: lines of `dy` that lie far apart would displace each other in the cache.
-            with_scratch(WINDOWS_PER_PASS * WIDEST, |packed| {
-                run(
-                    self.isa,
-                    Add {
-                        prepared: self,
-                        field,
-                        dy,
-                        packed,
-                        dk,
-                    },
-                );
+    /// Adds `patches(x)ᵀ dy`, for some rows of the batch, to `dk`: the part of the gradient `[patch, filters]` that begins with the value
+    /// `first` of the patch.
+    pub fn add(&self, geometry: &ConvGeometry, x: &[f32], dy: &[f32], first: usize, dk: &mut [f32]) {
+        let (inputs, outputs) = (self.rows * geometry.input_len(), self.rows * geometry.output_len());
+        let taps = dk.len() / self.filters;
+        assert!(dk.len() == taps * self.filters && first + taps <= self.taps);
+        let runs = part(&self.field.runs, first, taps);
+        for (x, dy) in x.chunks(inputs).zip(dy.chunks(outputs)) {
+            let rows = ConvGeometry::rows(x, geometry.input_len());
+            assert_eq!(dy.len(), rows * geometry.output_len());
+            let mut with_fields = |fields: &[f32]| {
+                assert_eq!(fields.len(), rows * self.field.len());
+                // One block of filters at a time, side by side: lines of `dy` that lie far apart would displace each other in the cache.
+                with_scratch(WINDOWS_PER_PASS * WIDEST, |packed| {
+                    run(
+                        self.isa,
+                        Add {
+                            prepared: self,
+                            runs: &runs,
+                            fields,
+                            dy,
+                            packed,
+                            dk,
+                        },
+                    );
+                });
+            };
+            if self.field.is_input() {
+                with_fields(x);
+                continue;
+            }
+            with_scratch(rows * self.field.len(), |padded| {
+                self.field.fill(x, padded);
+                with_fields(padded);
             });
-        };
-        if field.is_input() {
-            return with_field(x);
         }
-        with_scratch(field.len(), |padded| {
-            field.fill(x, padded);
-            with_field(padded);
-        });
     }
+}
+
+/// The part of a patch that begins with its value `first` and has `len` of them.
+fn part(runs: &[Run], first: usize, len: usize) -> Vec<Run> {
+    let (mut part, mut begin) = (Vec::with_capacity(runs.len()), 0);
+    for run in runs {
+        let (from, to) = (first.max(begin), (first + len).min(begin + run.len));
+        if from < to {
+            part.push(Run {
+                offset: run.offset + from - begin,
+                len: to - from,
+            });
+        }
+        begin += run.len;
+    }
+    part
 }
 
 /// [`KernelGradient::add`], its checks done.
 struct Add<'a> {
     prepared: &'a KernelGradient,
-    field: &'a [f32],
+    runs: &'a [Run],
+    fields: &'a [f32],
     dy: &'a [f32],
     packed: &'a mut [f32],
     dk: &'a mut [f32],
@@ -78,7 +115,7 @@ impl Work for Add<'_> {
 
     #[inline(always)]
     fn run<S: Simd>(mut self, s: S) {
-        let offsets = &self.prepared.field.offsets;
+        let offsets = &self.prepared.offsets[..self.dy.len() / self.prepared.filters];
         let blocks = blocks(self.prepared.isa, self.prepared.filters, 0);
         for (pass, windows) in offsets.chunks(WINDOWS_PER_PASS).enumerate() {
             for block in &blocks {
@@ -107,7 +144,7 @@ impl Add<'_> {
             to[real..].fill(0.0);
         }
         let mut tap = 0;
-        for Run { offset, len } in &self.prepared.field.runs {
+        for Run { offset, len } in self.runs {
             let mut at = 0;
             while at < *len {
                 let (from, left) = (offset + at, len - at);
@@ -133,10 +170,10 @@ impl Add<'_> {
         tap: usize,
     ) -> usize {
         let filters = self.prepared.filters;
-        // SAFETY: `Field` lays all windows and their runs into the field, which is as long as it says; `packed` has `V` vectors for each
-        // window; `dk` has `filters` values for each value of a patch.
+        // SAFETY: `Field` lays all windows and their runs into each row's field, which is as long as it says; `packed` has `V` vectors for each
+        // window; `dk` has `filters` values for each value of the runs.
         unsafe {
-            let from = self.field.as_ptr().add(from);
+            let from = self.fields.as_ptr().add(from);
             let mut sums = [[s.splat(0.0); V]; P];
             let mut dy = self.packed.as_ptr();
             for offset in windows {

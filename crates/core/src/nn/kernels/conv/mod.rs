@@ -33,6 +33,8 @@ use crate::nn::threads::{self, Unset};
 
 /// Chunks of work that a batch is cut into at least, to feed many threads.
 const FEWEST_CHUNKS: usize = 8;
+/// The same where each chunk reads a large kernel.
+const FEWEST_LARGE_CHUNKS: usize = 2;
 
 /// A convolution of an input with `channels` channels by `filters` filters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,6 +119,18 @@ impl ConvGeometry {
             .max(1)
     }
 
+    /// Whether the kernel is so large that to read it takes as long as to multiply some windows with it.
+    fn is_large(&self) -> bool {
+        const LARGE: usize = 1 << 16;
+        self.kernel_len() >= LARGE
+    }
+
+    /// How many rows have the windows that a [large](Self::is_large) kernel should be read for at once.
+    fn rows_of_few_windows(&self) -> usize {
+        const WINDOWS: usize = 128;
+        WINDOWS.div_ceil(self.window.output_cells().max(1))
+    }
+
     /// The rows in `values`, each of `row_len`.
     fn rows(values: &[f32], row_len: usize) -> usize {
         assert!(
@@ -168,7 +182,10 @@ pub fn backward_input(geometry: &ConvGeometry, kernel: &[f32], dy: &[f32]) -> Ve
     if let Some(of_dy) = transposed::geometry_of(geometry) {
         return forward(&of_dy, dy, &transposed::kernel_of(geometry, kernel), None);
     }
-    let chunk_rows = geometry.chunk_rows(rows, input_len);
+    let mut chunk_rows = geometry.chunk_rows(rows, input_len);
+    if geometry.is_large() {
+        chunk_rows = chunk_rows.max(geometry.rows_of_few_windows().min(rows.div_ceil(FEWEST_LARGE_CHUNKS)));
+    }
     threads::build(
         rows * input_len,
         chunk_rows * input_len,
@@ -191,11 +208,16 @@ pub fn backward_kernel(geometry: &ConvGeometry, x: &[f32], dy: &[f32]) -> Vec<f3
     assert_eq!(x.len(), rows * input_len, "an input of {rows} rows");
     let groups = threads::reduction_groups(rows, geometry.kernel_len());
     let plan = GradientPlan::new(geometry, rows / groups);
+    if let Some(taps) = plan.taps_at_once(geometry) {
+        let filters = geometry.filters;
+        let work = |part: usize, dk: &mut [f32]| plan.add(geometry, x, dy, part * taps, dk);
+        return threads::build(geometry.kernel_len(), taps * filters, geometry.cost(rows), work);
+    }
     threads::sum_groups(geometry.kernel_len(), groups, geometry.cost(rows), |group, dk| {
         let rows = threads::group_rows(rows, groups, group);
         let x = &x[rows.start * input_len..rows.end * input_len];
         let dy = &dy[rows.start * output_len..rows.end * output_len];
-        plan.add(geometry, x, dy, dk);
+        plan.add(geometry, x, dy, 0, dk);
     })
 }
 

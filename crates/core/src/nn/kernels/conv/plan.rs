@@ -1,9 +1,9 @@
 //! Which way a convolution is computed.
 
-use super::ConvGeometry;
 use super::direct::Prepared;
 use super::kernel_gradient::KernelGradient;
 use super::winograd::{self, Winograd, WinogradGradient};
+use super::{ConvGeometry, FEWEST_CHUNKS};
 use crate::nn::threads::{self, Unset};
 
 /// A convolution with its kernel and bias made ready for a batch.
@@ -27,12 +27,11 @@ impl Plan {
     /// How many of `rows` rows make one chunk of work.
     pub fn chunk_rows(&self, geometry: &ConvGeometry, rows: usize, result: usize) -> usize {
         let chunk_rows = geometry.chunk_rows(rows, result);
+        let most = threads::share(rows, geometry.cost(rows));
         match self {
+            Self::Direct(_) if geometry.is_large() => chunk_rows.max(geometry.rows_of_few_windows().min(most)),
             Self::Direct(_) => chunk_rows,
-            Self::Winograd(winograd) => {
-                let most = threads::share(rows, geometry.cost(rows));
-                winograd.chunk_rows(rows, chunk_rows, most)
-            }
+            Self::Winograd(winograd) => winograd.chunk_rows(rows, chunk_rows, most),
         }
     }
 
@@ -63,15 +62,20 @@ impl GradientPlan {
         }
     }
 
-    /// Adds `patches(x)ᵀ dy` to `dk` `[patch, filters]` for the rows in `x`, on the calling thread.
-    pub fn add(&self, geometry: &ConvGeometry, x: &[f32], dy: &[f32], dk: &mut [f32]) {
+    /// How many values of the patch are one part of a gradient that is cut for the threads, instead of the rows: one so large that to zero
+    /// and to add one for each group of rows would take as long as the products.
+    pub fn taps_at_once(&self, geometry: &ConvGeometry) -> Option<usize> {
+        /// A multiple of all register tiles.
+        const TILES: usize = 12;
+        let taps = geometry.patch_len().div_ceil(FEWEST_CHUNKS).next_multiple_of(TILES);
+        (matches!(self, Self::Direct(_)) && geometry.is_large()).then_some(taps)
+    }
+
+    /// Adds `patches(x)ᵀ dy`, for the rows in `x`, to `dk`: the part of the gradient `[patch, filters]` that begins with the value `first`
+    /// of the patch, all of it unless it is [cut](Self::taps_at_once). On the calling thread.
+    pub fn add(&self, geometry: &ConvGeometry, x: &[f32], dy: &[f32], first: usize, dk: &mut [f32]) {
         match self {
-            Self::Direct(direct) => {
-                let rows = x.chunks_exact(geometry.input_len());
-                for (x, dy) in rows.zip(dy.chunks_exact(geometry.output_len())) {
-                    direct.add(x, dy, dk);
-                }
-            }
+            Self::Direct(direct) => direct.add(geometry, x, dy, first, dk),
             Self::Winograd(winograd) => winograd.add(x, dy, dk),
         }
     }

@@ -233,7 +233,7 @@ fn block_is_its_three_layers(g: &ConvGeometry, (size, stride, same): (usize, usi
 }
 
 /// One convolution for each way to compute it.
-fn of_every_plan() -> [ConvGeometry; 6] {
+fn of_every_plan() -> Vec<ConvGeometry> {
     let same = |input: &[usize], channels, kernel: &[usize], filters, strides: &[usize]| {
         ConvGeometry::new(
             input,
@@ -246,14 +246,29 @@ fn of_every_plan() -> [ConvGeometry; 6] {
         )
         .unwrap()
     };
-    [
+    let small = [
         same(&[28, 28], 1, &[3, 3], 64, &[1, 1]),
         same(&[12, 12], 20, &[3, 3], 40, &[1, 1]),
         same(&[14, 14], 64, &[3, 3], 32, &[1, 1]),
         same(&[9, 12], 20, &[5, 5], 24, &[1, 1]),
         same(&[40], 16, &[5], 24, &[2]),
         same(&[6, 6, 6], 8, &[2, 2, 2], 20, &[1, 1, 1]),
-    ]
+    ];
+    small.into_iter().chain(large()).collect()
+}
+
+/// Large kernels over few windows, as they are deep in a network: with and without strides, and of one cell.
+fn large() -> [ConvGeometry; 3] {
+    let same = |input: [usize; 2], channels, kernel: [usize; 2], filters, strides: [usize; 2]| {
+        ConvGeometry::new(&input, channels, &kernel, filters, &strides, &[1, 1], Padding::Same).unwrap()
+    };
+    let geometries = [
+        same([3, 3], 160, [3, 3], 50, [1, 1]),
+        same([4, 5], 160, [3, 3], 50, [2, 2]),
+        same([1, 1], 420, [1, 1], 170, [1, 1]),
+    ];
+    assert!(geometries.iter().all(ConvGeometry::is_large));
+    geometries
 }
 
 /// The block of a convolution and max-pooling by two.
@@ -337,6 +352,20 @@ fn a_block_that_has_kept_a_kernel_notices_other_weights() {
             assert_eq!(with_both, run(&pooled_by_two(&g), &kernel, &bias), "{g:?}");
         }
     });
+}
+
+#[test]
+fn large_kernels_over_few_windows_agree_with_plain_loops() {
+    for (g, batch) in large().into_iter().flat_map(|g| [(g, 1), (g, 45)]) {
+        let Case { x, kernel, bias, dy } = case(&g, batch);
+        let y = naive(&g, &x, &kernel, &bias);
+        let (dx, dkernel) = naive_gradients(&g, &x, &kernel, &dy);
+        on_every_instruction_set(|| {
+            assert_close(&forward(&g, &x, &kernel, Some(&bias)), &y, ROUNDING);
+            assert_close(&backward_input(&g, &kernel, &dy), &dx, ROUNDING);
+            assert_close(&backward_kernel(&g, &x, &dy), &dkernel, ROUNDING);
+        });
+    }
 }
 
 #[test]
