@@ -83,7 +83,8 @@ impl Winograd {
     /// whole register tiles, to a sixteenth, and enough of them.
     pub fn chunk_rows(&self, rows: usize, wanted: usize, most: usize) -> usize {
         let tiles = self.tiling.of_row();
-        let enough = self.fewest_tiles().div_ceil(tiles).min(rows.div_ceil(FEWEST_CHUNKS));
+        let chunks = if self.is_large() { 1 } else { FEWEST_CHUNKS };
+        let enough = self.fewest_tiles().div_ceil(tiles).min(rows.div_ceil(chunks));
         let wanted = wanted.max(enough).min(most);
         let multiplied = |rows: usize| (rows * tiles).next_multiple_of(TILES / 2);
         let cost = |chunk: usize| rows / chunk * multiplied(chunk) + multiplied(rows % chunk);
@@ -93,9 +94,19 @@ impl Winograd {
             .unwrap_or(1)
     }
 
-    /// Tiles that should be multiplied at once: some more if the kernel has to come from an outer cache each time.
+    /// Tiles that should be multiplied at once: the more, the farther the cache that the kernel comes from each time.
     fn fewest_tiles(&self) -> usize {
-        if self.kernel.len() > CACHED { 3 * TILES } else { TILES }
+        match self.kernel.len() {
+            _ if self.is_large() => 4 * TILES,
+            CACHED.. => 3 * TILES,
+            _ => TILES,
+        }
+    }
+
+    /// Whether the kernel has to come from beyond a core's own caches.
+    fn is_large(&self) -> bool {
+        const LARGE: usize = 1 << 19;
+        self.kernel.len() > LARGE
     }
 }
 
