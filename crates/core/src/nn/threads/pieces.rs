@@ -71,7 +71,7 @@ pub fn in_order<R: Send, E: Send>(
             failed: None,
         });
         rayon::broadcast(|_| {
-            // Begun in their order, whichever thread is free: few results wait, and none for a thread that is held up with more.
+            // Begun in their order by whichever thread is free: few results wait, and no thread has others of its own to come to.
             loop {
                 let piece = claimed.fetch_add(1, Ordering::Relaxed);
                 if piece >= last {

@@ -23,7 +23,8 @@ pub fn backward_input(geometry: &ConvGeometry, kernel: &[f32], dy: &[f32], dx: &
             Mode::Accumulate,
         );
     }
-    let (windows, block) = (geometry.window.output_cells(), block_windows(geometry));
+    let windows = geometry.window.output_cells();
+    let block = block_windows(geometry).min(dy.len() / filters).max(1);
     with_scratch(block * patch_len, |patches| {
         for (number, dy) in dy.chunks(block * filters).enumerate() {
             let count = dy.len() / filters;

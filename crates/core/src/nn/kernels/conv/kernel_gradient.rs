@@ -170,8 +170,8 @@ impl Add<'_> {
         tap: usize,
     ) -> usize {
         let filters = self.prepared.filters;
-        // SAFETY: `Field` lays all windows and their runs into each row's field, which is as long as it says; `packed` has `V` vectors for each
-        // window; `dk` has `filters` values for each value of the runs.
+        // SAFETY: `Field` lays all windows and their runs into each row's field, which is as long as it says; `packed` has `V` vectors for
+        // each window; `dk` has `filters` values for each value of the runs.
         unsafe {
             let from = self.fields.as_ptr().add(from);
             let mut sums = [[s.splat(0.0); V]; P];

@@ -33,8 +33,8 @@ use crate::nn::threads::{self, Unset};
 
 /// Chunks of work that a batch is cut into at least, to feed many threads.
 const FEWEST_CHUNKS: usize = 8;
-/// The same where each chunk reads a large kernel.
-const FEWEST_LARGE_CHUNKS: usize = 2;
+/// The same where each chunk rearranges a large kernel.
+const FEWEST_LARGE_CHUNKS: usize = 4;
 
 /// A convolution of an input with `channels` channels by `filters` filters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -208,16 +208,16 @@ pub fn backward_kernel(geometry: &ConvGeometry, x: &[f32], dy: &[f32]) -> Vec<f3
     assert_eq!(x.len(), rows * input_len, "an input of {rows} rows");
     let groups = threads::reduction_groups(rows, geometry.kernel_len());
     let plan = GradientPlan::new(geometry, rows / groups);
-    if let Some(taps) = plan.taps_at_once(geometry) {
+    if let Some((direct, taps)) = plan.in_parts(geometry) {
         let filters = geometry.filters;
-        let work = |part: usize, dk: &mut [f32]| plan.add(geometry, x, dy, part * taps, dk);
+        let work = |part: usize, dk: &mut [f32]| direct.add(geometry, x, dy, part * taps, dk);
         return threads::build(geometry.kernel_len(), taps * filters, geometry.cost(rows), work);
     }
     threads::sum_groups(geometry.kernel_len(), groups, geometry.cost(rows), |group, dk| {
         let rows = threads::group_rows(rows, groups, group);
         let x = &x[rows.start * input_len..rows.end * input_len];
         let dy = &dy[rows.start * output_len..rows.end * output_len];
-        plan.add(geometry, x, dy, 0, dk);
+        plan.add(geometry, x, dy, dk);
     })
 }
 

@@ -62,20 +62,24 @@ impl GradientPlan {
         }
     }
 
-    /// How many values of the patch are one part of a gradient that is cut for the threads, instead of the rows: one so large that to zero
-    /// and to add one for each group of rows would take as long as the products.
-    pub fn taps_at_once(&self, geometry: &ConvGeometry) -> Option<usize> {
+    /// The direct way, and how many values of the patch are one part of a gradient that is cut for the threads instead of the rows: one so
+    /// large that to zero and to add one for each group of rows would take as long as the products.
+    pub fn in_parts(&self, geometry: &ConvGeometry) -> Option<(&KernelGradient, usize)> {
         /// A multiple of all register tiles.
         const TILES: usize = 12;
-        let taps = geometry.patch_len().div_ceil(FEWEST_CHUNKS).next_multiple_of(TILES);
-        (matches!(self, Self::Direct(_)) && geometry.is_large()).then_some(taps)
+        match self {
+            Self::Direct(direct) if geometry.is_large() => {
+                let taps = geometry.patch_len().div_ceil(FEWEST_CHUNKS).next_multiple_of(TILES);
+                Some((direct, taps))
+            }
+            _ => None,
+        }
     }
 
-    /// Adds `patches(x)ᵀ dy`, for the rows in `x`, to `dk`: the part of the gradient `[patch, filters]` that begins with the value `first`
-    /// of the patch, all of it unless it is [cut](Self::taps_at_once). On the calling thread.
-    pub fn add(&self, geometry: &ConvGeometry, x: &[f32], dy: &[f32], first: usize, dk: &mut [f32]) {
+    /// Adds `patches(x)ᵀ dy` to `dk` `[patch, filters]` for the rows in `x`, on the calling thread.
+    pub fn add(&self, geometry: &ConvGeometry, x: &[f32], dy: &[f32], dk: &mut [f32]) {
         match self {
-            Self::Direct(direct) => direct.add(geometry, x, dy, first, dk),
+            Self::Direct(direct) => direct.add(geometry, x, dy, 0, dk),
             Self::Winograd(winograd) => winograd.add(x, dy, dk),
         }
     }

@@ -83,7 +83,7 @@ impl Winograd {
     /// whole register tiles, to a sixteenth, and enough of them.
     pub fn chunk_rows(&self, rows: usize, wanted: usize, most: usize) -> usize {
         let tiles = self.tiling.of_row();
-        let chunks = if self.is_large() { 1 } else { FEWEST_CHUNKS };
+        let chunks = if self.beyond_caches() { 1 } else { FEWEST_CHUNKS };
         let enough = self.fewest_tiles().div_ceil(tiles).min(rows.div_ceil(chunks));
         let wanted = wanted.max(enough).min(most);
         let multiplied = |rows: usize| (rows * tiles).next_multiple_of(TILES / 2);
@@ -97,16 +97,16 @@ impl Winograd {
     /// Tiles that should be multiplied at once: the more, the farther the cache that the kernel comes from each time.
     fn fewest_tiles(&self) -> usize {
         match self.kernel.len() {
-            _ if self.is_large() => 4 * TILES,
+            _ if self.beyond_caches() => 4 * TILES,
             CACHED.. => 3 * TILES,
             _ => TILES,
         }
     }
 
     /// Whether the kernel has to come from beyond a core's own caches.
-    fn is_large(&self) -> bool {
-        const LARGE: usize = 1 << 19;
-        self.kernel.len() > LARGE
+    fn beyond_caches(&self) -> bool {
+        const OUTER: usize = 1 << 19;
+        self.kernel.len() > OUTER
     }
 }
 
