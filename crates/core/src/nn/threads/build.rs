@@ -36,16 +36,25 @@ pub unsafe fn build_unset<T: Zero>(
     work: impl Fn(usize, Unset<'_, T>) + Sync,
 ) -> Vec<T> {
     let mut values = Vec::with_capacity(len);
-    let spare = &mut values.spare_capacity_mut()[..len];
+    fill(&mut values.spare_capacity_mut()[..len], chunk_len, cost, work);
+    // SAFETY: `work` wrote each of the first `len` values.
+    unsafe { values.set_len(len) };
+    values
+}
+
+/// Calls `work` with each chunk of `spare`, as [`build_unset`] does.
+pub(super) fn fill<T: Zero>(
+    spare: &mut [MaybeUninit<T>],
+    chunk_len: usize,
+    cost: usize,
+    work: impl Fn(usize, Unset<'_, T>) + Sync,
+) {
     let fill = |(index, chunk): (usize, &mut [MaybeUninit<T>])| work(index, Unset::fresh(chunk));
     if spreads(cost) {
         spare.par_chunks_mut(chunk_len.max(1)).enumerate().for_each(fill);
     } else {
         spare.chunks_mut(chunk_len.max(1)).enumerate().for_each(fill);
     }
-    // SAFETY: the chunks cover the first `len` values, and `work` wrote each.
-    unsafe { values.set_len(len) };
-    values
 }
 
 /// [`build_unset`] for two vectors that are filled together, such as maxima and where they were found.

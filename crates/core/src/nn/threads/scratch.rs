@@ -2,6 +2,9 @@
 
 use std::cell::RefCell;
 
+use super::build::fill;
+use super::unset::Unset;
+
 /// Lends `work` a thread's own buffer of `len` values, with whatever was left in it, beginning at a cache line: working memory grows
 /// with the threads, never with the batch.
 pub fn with_scratch<R>(len: usize, work: impl FnOnce(&mut [f32]) -> R) -> R {
@@ -81,15 +84,38 @@ impl Aligned {
     /// `len` zeros.
     #[must_use]
     pub fn zeroed(len: usize) -> Self {
-        const LINE_BYTES: usize = 64;
-        let mut values = vec![0.0; len + LINE_BYTES / size_of::<f32>()];
-        let start = values
-            .as_ptr()
-            .align_offset(LINE_BYTES)
-            .min(LINE_BYTES / size_of::<f32>());
+        let mut values = vec![0.0; len + LINE];
+        let start = line_start(values.as_ptr());
         values.truncate(start + len);
         Self { values, start }
     }
+
+    /// `len` values that are made chunk by chunk, on the pool's threads when `cost`, the multiply-adds of the whole, is worth it.
+    ///
+    /// # Safety
+    /// `work` writes every value of its chunk.
+    pub unsafe fn build_unset(
+        len: usize,
+        chunk_len: usize,
+        cost: usize,
+        work: impl Fn(usize, Unset<'_, f32>) + Sync,
+    ) -> Self {
+        let mut values = Vec::with_capacity(len + LINE);
+        let start = line_start(values.as_ptr());
+        values.resize(start, 0.0);
+        fill(&mut values.spare_capacity_mut()[..len], chunk_len, cost, work);
+        // SAFETY: `start` zeros are there, and `work` wrote each of the `len` values behind them.
+        unsafe { values.set_len(start + len) };
+        Self { values, start }
+    }
+}
+
+/// Values of a cache line.
+const LINE: usize = 64 / size_of::<f32>();
+
+/// The first of these values that begins at a cache line.
+fn line_start(values: *const f32) -> usize {
+    values.align_offset(LINE * size_of::<f32>()).min(LINE)
 }
 
 impl std::ops::Deref for Aligned {
@@ -108,6 +134,7 @@ impl std::ops::DerefMut for Aligned {
 
 #[cfg(test)]
 mod tests {
+    use super::super::WORTH_WAKING_THREADS;
     use super::*;
 
     #[test]
@@ -115,6 +142,15 @@ mod tests {
         for len in [0, 1, 16, 1000] {
             let values = Aligned::zeroed(len);
             assert_eq!((values.len(), values.as_ptr().align_offset(64)), (len, 0));
+            // SAFETY: each chunk is written.
+            let built = unsafe {
+                Aligned::build_unset(len, 7, WORTH_WAKING_THREADS, |index, mut chunk| {
+                    let first = u16::try_from(7 * index).unwrap();
+                    chunk.write((first..).map(f32::from));
+                })
+            };
+            assert_eq!((built.len(), built.as_ptr().align_offset(64)), (len, 0));
+            assert!(built.iter().copied().eq((0_u16..).map(f32::from).take(len)));
         }
     }
 

@@ -206,6 +206,9 @@ pub fn backward_kernel(geometry: &ConvGeometry, x: &[f32], dy: &[f32]) -> Vec<f3
     let (input_len, output_len) = (geometry.input_len(), geometry.output_len());
     let rows = ConvGeometry::rows(dy, output_len);
     assert_eq!(x.len(), rows * input_len, "an input of {rows} rows");
+    if winograd::suits_parts(geometry, rows) {
+        return winograd::by_filters(geometry, rows, x, dy);
+    }
     let groups = threads::reduction_groups(rows, geometry.kernel_len());
     let plan = GradientPlan::new(geometry, rows / groups);
     if let Some((direct, taps)) = plan.in_parts(geometry) {

@@ -56,7 +56,7 @@ impl GradientPlan {
     /// The fastest way for a geometry, summed over `rows` rows at a time.
     pub fn new(geometry: &ConvGeometry, rows: usize) -> Self {
         if winograd::suits_gradient(geometry, rows) {
-            Self::Winograd(WinogradGradient::new(geometry))
+            Self::Winograd(WinogradGradient::new(geometry, 0..geometry.filters))
         } else {
             Self::Direct(KernelGradient::new(geometry))
         }

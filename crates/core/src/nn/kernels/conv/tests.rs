@@ -257,8 +257,9 @@ fn of_every_plan() -> Vec<ConvGeometry> {
     small.into_iter().chain(large()).collect()
 }
 
-/// Large kernels over few windows, as they are deep in a network: with and without strides, of one cell, and by tiles.
-fn large() -> [ConvGeometry; 4] {
+/// Large kernels over few windows, as they are deep in a network: with and without strides, of one cell, by tiles, and by tiles whose
+/// sums are cut by filters.
+fn large() -> [ConvGeometry; 5] {
     let same = |input: [usize; 2], channels, kernel: [usize; 2], filters, strides: [usize; 2]| {
         ConvGeometry::new(&input, channels, &kernel, filters, &strides, &[1, 1], Padding::Same).unwrap()
     };
@@ -267,8 +268,13 @@ fn large() -> [ConvGeometry; 4] {
         same([4, 5], 160, [3, 3], 50, [2, 2]),
         same([1, 1], 420, [1, 1], 170, [1, 1]),
         same([4, 4], 128, [3, 3], 128, [1, 1]),
+        same([4, 5], 170, [3, 3], 180, [1, 1]),
     ];
     assert!(geometries.iter().all(ConvGeometry::is_large));
+    assert_eq!(
+        geometries.map(|g| winograd::suits_parts(&g, 40)),
+        [false, false, false, false, true]
+    );
     geometries
 }
 

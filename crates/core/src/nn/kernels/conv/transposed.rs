@@ -4,6 +4,7 @@
 use super::ConvGeometry;
 use crate::nn::kernels::gemm::transpose;
 use crate::nn::kernels::window::Window;
+use crate::nn::threads::{self, COST_OF_A_VALUE};
 
 /// The convolution of `dy` that gives the input's gradient; none unless all strides are 1 and there are some channels.
 pub fn geometry_of(geometry: &ConvGeometry) -> Option<ConvGeometry> {
@@ -35,10 +36,10 @@ pub fn geometry_of(geometry: &ConvGeometry) -> Option<ConvGeometry> {
 /// The kernel of that convolution: turned around in every axis, `[cells, filters, channels]`.
 pub fn kernel_of(geometry: &ConvGeometry, kernel: &[f32]) -> Vec<f32> {
     let (channels, filters) = (geometry.channels, geometry.filters);
-    let mut turned = vec![0.0; kernel.len()];
-    let cells = kernel.chunks_exact(channels * filters).rev();
-    for (to, from) in turned.chunks_exact_mut(channels * filters).zip(cells) {
+    let cell_len = channels * filters;
+    let cells = geometry.window.kernel_cells();
+    threads::build(kernel.len(), cell_len, kernel.len() * COST_OF_A_VALUE, |cell, to| {
+        let from = &kernel[(cells - 1 - cell) * cell_len..][..cell_len];
         transpose(from, channels, filters, to);
-    }
-    turned
+    })
 }

@@ -1,12 +1,14 @@
 //! A convolution by tiles. Vectors run over channels in the input's transformation and over filters in the output's.
 
+use std::ops::Range;
+
 use super::transforms::{at_points, both_ways, from_points, scaled};
 use super::{CACHED, GAP, IN_FORWARD, TILES, Tile, Tiling};
 use crate::nn::kernels::conv::field::Run;
 use crate::nn::kernels::conv::tile::{load_up_to, product, store};
 use crate::nn::kernels::conv::{ConvGeometry, FEWEST_CHUNKS};
 use crate::nn::kernels::simd::{Simd, Work, run};
-use crate::nn::threads::{Aligned, Unset, with_scratch};
+use crate::nn::threads::{Aligned, COST_OF_A_VALUE, Unset, with_scratch};
 
 /// A transformed kernel and the tiles of a row: made once for a batch.
 pub struct Winograd {
@@ -15,7 +17,7 @@ pub struct Winograd {
     /// Vectors of filters in a register tile, and register tiles.
     vectors: usize,
     blocks: usize,
-    /// `[place, block, channels, vectors]`, with a [`GAP`] behind each place.
+    /// `[block, place, channels, vectors]`, with a [`GAP`] behind each place.
     kernel: Aligned,
     /// Filled up with zeros to whole blocks.
     bias: Aligned,
@@ -33,22 +35,27 @@ impl Winograd {
         if let Some(bias) = bias {
             padded_bias[..filters].copy_from_slice(bias);
         }
-        let mut transformed = Aligned::zeroed(tiling.tile.places() * (blocks * width * channels + GAP));
-        let work = TransformKernel {
-            tiling: &tiling,
-            kernel,
-            filters,
-            width,
-            blocks,
-            transformed: &mut transformed,
+        let block_len = tiling.tile.places() * (channels * width + GAP);
+        let cost = blocks * block_len * COST_OF_A_VALUE;
+        let work = |block: usize, transformed: Unset<f32>| {
+            let first = block * width;
+            let work = TransformKernel {
+                tiling: &tiling,
+                kernel,
+                filters,
+                block: first..first + width,
+                transformed,
+            };
+            run(isa, work);
         };
-        run(isa, work);
+        // SAFETY: the transformation writes a whole block, filters that do not exist and gaps as zeros.
+        let kernel = unsafe { Aligned::build_unset(blocks * block_len, block_len, cost, work) };
         Self {
             tiling,
             filters,
             vectors,
             blocks,
-            kernel: transformed,
+            kernel,
             bias: padded_bias,
         }
     }
@@ -110,14 +117,14 @@ impl Winograd {
     }
 }
 
-/// `G g Gᵀ` of all channels and filters.
+/// `G g Gᵀ` of all channels and the filters of one block, to `[place, channels, vectors]` with a [`GAP`] behind each place.
 struct TransformKernel<'a> {
     tiling: &'a Tiling,
     kernel: &'a [f32],
     filters: usize,
-    width: usize,
-    blocks: usize,
-    transformed: &'a mut [f32],
+    /// Whole vectors, of which the last may reach beyond the filters.
+    block: Range<usize>,
+    transformed: Unset<'a, f32>,
 }
 
 impl Work for TransformKernel<'_> {
@@ -136,37 +143,39 @@ impl Work for TransformKernel<'_> {
 
 impl TransformKernel<'_> {
     #[inline(always)]
-    fn transform<S: Simd, const IN: usize, const CELLS: usize>(self, s: S) {
-        let Self {
-            filters, width, blocks, ..
-        } = self;
-        let channels = self.tiling.channels;
-        assert!(self.kernel.len() == CELLS * CELLS * channels * filters && blocks * width >= filters);
-        let place_stride = blocks * width * channels + GAP;
+    fn transform<S: Simd, const IN: usize, const CELLS: usize>(mut self, s: S) {
+        let (channels, filters, width) = (self.tiling.channels, self.filters, self.block.len());
+        assert!(self.kernel.len() == CELLS * CELLS * channels * filters && width.is_multiple_of(S::LANES));
+        let place_stride = channels * width + GAP;
         assert!(self.transformed.len() == IN * IN * place_stride);
         for channel in 0..channels {
-            let mut filter = 0;
-            while filter < filters {
-                let to = (filter / width * channels + channel) * width + filter % width;
+            for filter in self.block.clone().step_by(S::LANES) {
+                let left = filters.saturating_sub(filter);
+                let to = channel * width + filter - self.block.start;
                 both_ways(
                     s,
                     #[inline(always)]
                     |row: usize, column: usize| {
+                        if left == 0 {
+                            return s.splat(0.0);
+                        }
                         let at = ((row * CELLS + column) * channels + channel) * filters + filter;
-                        // SAFETY: the kernel has all its cells of `channels` by `filters`.
-                        unsafe { load_up_to(s, self.kernel.as_ptr().add(at), filters - filter) }
+                        // SAFETY: the kernel has all its cells of `channels` by `filters`, of which `filter` is one.
+                        unsafe { load_up_to(s, self.kernel.as_ptr().add(at), left) }
                     },
                     #[inline(always)]
                     |values: &[_; CELLS]| scaled::<S, IN>(s, at_points(s, values)),
                     #[inline(always)]
                     |row: usize, column: usize, value| {
                         let at = to + (row * IN + column) * place_stride;
-                        // SAFETY: `transformed` has whole vectors of filters for each place, block and channel.
+                        // SAFETY: `transformed` has whole vectors of filters for each place and channel.
                         unsafe { s.store(self.transformed.as_mut_ptr().add(at), value) };
                     },
                 );
-                filter += S::LANES;
             }
+        }
+        for mut place in self.transformed.chunks_exact(place_stride) {
+            place.part(channels * width..place_stride).zeroed();
         }
     }
 }
@@ -176,7 +185,7 @@ struct Tiles<'a> {
     plan: &'a Winograd,
     fields: &'a [f32],
     y: Unset<'a, f32>,
-    range: std::ops::Range<usize>,
+    range: Range<usize>,
     transformed: &'a mut [f32],
     products: &'a mut [f32],
 }
@@ -244,7 +253,7 @@ impl Tiles<'_> {
                 *from = from.add(inputs + (tile + p).min(tiles - 1) * input_stride);
             }
             let mut sums = [[s.splat(0.0); V]; P];
-            let kernel = place * (blocks * channels * width + GAP) + block * channels * width;
+            let kernel = (block * tiling.tile.places() + place) * (channels * width + GAP);
             let kernel = self.plan.kernel.as_ptr().add(kernel);
             let all = Run {
                 offset: 0,

@@ -1,5 +1,7 @@
 //! The kernel's gradient by tiles. Vectors run over channels in the input's transformation and over filters everywhere else.
 
+use std::ops::Range;
+
 use super::transforms::{at_points, both_ways, from_points, scaled};
 use super::{CACHED, GAP, IN_GRADIENT, TILES, Tile, Tiling};
 use crate::nn::kernels::conv::ConvGeometry;
@@ -10,32 +12,41 @@ use crate::nn::threads::with_scratch;
 /// The tiles of a row, and blocks of filters: made once for a batch.
 pub struct WinogradGradient {
     tiling: Tiling,
+    /// All filters of the convolution, and those whose gradient this is.
     filters: usize,
+    part: Range<usize>,
+    /// Blocks of the part.
     blocks: Vec<Block>,
-    /// Filters in whole vectors.
+    /// The part's filters in whole vectors.
     stride: usize,
 }
 
 impl WinogradGradient {
-    /// Prepares for a batch, for the instruction set of the calling thread.
-    pub fn new(geometry: &ConvGeometry) -> Self {
+    /// Prepares for a batch and the kernel's values of some filters, for the instruction set of the calling thread.
+    pub fn new(geometry: &ConvGeometry, part: Range<usize>) -> Self {
         let tiling = Tiling::new(geometry, Tile::of(geometry, IN_GRADIENT));
-        let blocks = blocks(tiling.isa, geometry.filters, geometry.channels);
+        let blocks = blocks(tiling.isa, part.len(), geometry.channels);
         let stride = blocks.iter().map(|block| block.vectors).sum::<usize>() * tiling.isa.lanes();
         Self {
             tiling,
             filters: geometry.filters,
+            part,
             blocks,
             stride,
         }
     }
 
-    /// Adds `patches(x)ᵀ dy` to `dk` `[height, width, channels, filters]`, for some rows of the batch.
+    /// The filters whose gradient this is.
+    pub fn part(&self) -> Range<usize> {
+        self.part.clone()
+    }
+
+    /// Adds `patches(x)ᵀ dy` to `dk` `[height, width, channels, filters of the part]`, for some rows of the batch.
     pub fn add(&self, x: &[f32], dy: &[f32], dk: &mut [f32]) {
         let Self { tiling, stride, .. } = self;
         let (cells, channels) = (tiling.tile.cells, tiling.channels);
         let rows = dy.len() / (tiling.output[0] * tiling.output[1] * self.filters);
-        assert_eq!(dk.len(), cells * cells * channels * self.filters);
+        assert_eq!(dk.len(), cells * cells * channels * self.part.len());
         let total = rows * tiling.of_row();
         let sums_len = tiling.tile.places() * (channels * stride + GAP);
         // The sums are visited for all of them: more at once if they lie in an outer cache.
@@ -46,7 +57,6 @@ impl WinogradGradient {
             with_scratch(sums_len + inputs + slopes, |scratch| {
                 let (sums, scratch) = scratch.split_at_mut(sums_len);
                 let (inputs, slopes) = scratch.split_at_mut(inputs);
-                sums.fill(0.0);
                 for first in (0..total).step_by(at_once) {
                     let work = Tiles {
                         plan: self,
@@ -71,7 +81,7 @@ struct Tiles<'a> {
     plan: &'a WinogradGradient,
     fields: &'a [f32],
     dy: &'a [f32],
-    range: std::ops::Range<usize>,
+    range: Range<usize>,
     /// `[place, tile, channels]`, here and below with a [`GAP`] behind each place.
     inputs: &'a mut [f32],
     /// `[place, block, tile, vectors]`.
@@ -114,6 +124,7 @@ impl Tiles<'_> {
         let WinogradGradient {
             tiling,
             filters,
+            part,
             blocks,
             stride,
         } = self.plan;
@@ -121,10 +132,11 @@ impl Tiles<'_> {
         let tiles = self.range.len();
         let place_stride = tiles * stride + GAP;
         let rows = self.range.end.div_ceil(tiling.of_row());
-        assert!(self.dy.len() >= rows * height * width * filters && self.slopes.len() >= IN * IN * place_stride);
+        assert!(part.end <= *filters && self.dy.len() >= rows * height * width * filters);
+        assert!(self.slopes.len() >= IN * IN * place_stride);
         for block in blocks {
             let wide = block.vectors * S::LANES;
-            let last = (block.first + wide).min(*filters);
+            let last = (block.first + wide).min(part.len());
             for (at, tile) in self.range.clone().enumerate() {
                 let (row, top, left) = tiling.place(tile);
                 let (top, left) = (top * OUT, left * OUT);
@@ -139,8 +151,9 @@ impl Tiles<'_> {
                                 return s.splat(0.0);
                             }
                             let window = (row * height + top + down) * width + left + across;
-                            // SAFETY: only gradients of outputs that exist are read, and of these only filters that exist.
-                            unsafe { load_up_to(s, self.dy.as_ptr().add(window * filters + filter), filters - filter) }
+                            let at = window * filters + part.start + filter;
+                            // SAFETY: only gradients of outputs that exist are read, and of these only filters of the part.
+                            unsafe { load_up_to(s, self.dy.as_ptr().add(at), part.len() - filter) }
                         },
                         #[inline(always)]
                         |values: &[_; OUT]| at_points::<S, OUT, IN>(s, values),
@@ -194,7 +207,13 @@ impl Tiles<'_> {
                 for (p, sums) in sums.iter().enumerate().take(channels - first) {
                     for (v, sum) in sums.iter().enumerate() {
                         let to = to.add(p * wide + v * S::LANES);
-                        s.store(to, s.add(s.load(to.cast_const()), *sum));
+                        // The first tiles find what others left in the scratch.
+                        let before = if self.range.start == 0 {
+                            s.splat(0.0)
+                        } else {
+                            s.load(to.cast_const())
+                        };
+                        s.store(to, s.add(before, *sum));
                     }
                 }
             }
@@ -228,16 +247,17 @@ impl TransformSums<'_> {
     fn transform<S: Simd, const IN: usize, const CELLS: usize>(self, s: S) {
         let WinogradGradient {
             tiling,
-            filters,
+            part,
             blocks,
             stride,
+            ..
         } = self.plan;
-        let channels = tiling.channels;
+        let (channels, filters) = (tiling.channels, part.len());
         let place_stride = channels * stride + GAP;
         assert!(self.sums.len() == IN * IN * place_stride && self.dk.len() == CELLS * CELLS * channels * filters);
         for block in blocks {
             let wide = block.vectors * S::LANES;
-            let last = (block.first + wide).min(*filters);
+            let last = (block.first + wide).min(filters);
             for channel in 0..channels {
                 for filter in (block.first..last).step_by(S::LANES) {
                     let from = block.kernel_at + channel * wide + filter - block.first;

@@ -46,10 +46,12 @@
 
 mod forward;
 mod kernel_gradient;
+mod large_gradient;
 mod transforms;
 
 pub use self::forward::Winograd;
 pub use self::kernel_gradient::WinogradGradient;
+pub use self::large_gradient::{by_filters, suits_parts};
 
 use self::transforms::{both_ways, input_transform};
 use super::ConvGeometry;
@@ -129,17 +131,23 @@ pub fn suits(geometry: &ConvGeometry) -> bool {
         && w.output[1].min(w.output[2]) > Tile::SIDES[0] - width
 }
 
-/// Whether the kernel's gradient is such too, summed over `rows` rows: the sums are transformed back once, and are up to seven times as
-/// many as the kernel's values.
+/// Tiles that are worth transforming sums back for, of which there are up to seven times as many as the kernel's values.
+const FEWEST_TILES: usize = 16;
+
+/// Whether the kernel's gradient is such too, summed over `rows` rows.
 pub fn suits_gradient(geometry: &ConvGeometry, rows: usize) -> bool {
-    const FEWEST_TILES: usize = 16;
-    const MOST_SUMS: usize = 4 << 20;
-    if !suits(geometry) {
-        return false;
-    }
-    let tile = Tile::of(geometry, IN_GRADIENT);
-    let [down, across] = tile.tiles(geometry);
-    rows * down * across >= FEWEST_TILES && tile.places() * geometry.channels * geometry.filters <= MOST_SUMS
+    suits(geometry) && !has_many_sums(geometry) && rows * tiles_of_gradient(geometry) >= FEWEST_TILES
+}
+
+/// Whether its sums are too many for each group of rows to visit all of them.
+fn has_many_sums(geometry: &ConvGeometry) -> bool {
+    const MANY: usize = 1 << 20;
+    Tile::of(geometry, IN_GRADIENT).places() * geometry.channels * geometry.filters > MANY
+}
+
+/// Tiles of a row for the kernel's gradient.
+fn tiles_of_gradient(geometry: &ConvGeometry) -> usize {
+    Tile::of(geometry, IN_GRADIENT).tiles(geometry).iter().product()
 }
 
 /// The tiles of the rows of a batch, and where their inputs lie.
