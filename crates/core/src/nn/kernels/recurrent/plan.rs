@@ -14,6 +14,7 @@
 use std::ops::Range;
 
 use super::layer::{Call, Input, Layer};
+use crate::nn::threads::even_pieces;
 
 /// Rows that walk together.
 #[derive(Debug)]
@@ -128,9 +129,10 @@ impl Plan {
         let (idle, mut order): (Vec<usize>, Vec<usize>) = (0..batch).partition(|&row| length(row) + shared[row] == 0);
         order.retain(|&row| length(row) > 0);
         order.sort_by_key(|&row| std::cmp::Reverse(length(row)));
-        let mut blocks: Vec<Block> = order
-            .chunks(rows_of_a_block(layer))
+        let mut blocks: Vec<Block> = cut(layer, order.len())
+            .into_iter()
             .map(|rows| {
+                let rows = &order[rows];
                 let begins = rows.iter().map(|&row| shared[row]).collect();
                 let lengths: Vec<usize> = rows.iter().map(|&row| length(row)).collect();
                 let listed = call.mask.map(|_| rows.iter().map(|&row| lists[row].clone()).collect());
@@ -158,11 +160,14 @@ impl Plan {
     }
 }
 
-/// Few rows make many blocks for the threads; but each step of a block reads the whole recurrent kernel, which must pay when it is too
-/// big for the second-level cache.
-fn rows_of_a_block(layer: &Layer) -> usize {
+/// The blocks of `rows` rows. Few rows make many blocks for the threads; but each step of a block reads the whole recurrent kernel, which
+/// must pay when it is too big for the second-level cache.
+fn cut(layer: &Layer, rows: usize) -> Vec<Range<usize>> {
     const BIG: usize = 1 << 17;
-    if layer.units * layer.columns() <= BIG { 24 } else { 48 }
+    /// Rows that are not cut in two for a second thread.
+    const FEW: usize = 16;
+    let most = if layer.units * layer.columns() <= BIG { 24 } else { 48 };
+    even_pieces(rows, most.min(rows.div_ceil(2).max(FEW)))
 }
 
 struct Prefixes {
@@ -232,4 +237,34 @@ fn largest_class<'a>(group: &[usize], step: impl Fn(usize) -> &'a [f32]) -> Vec<
         }
     }
     best.to_vec()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Activation, Cell};
+    use super::*;
+
+    #[test]
+    fn rows_are_cut_into_blocks_for_an_even_number_of_threads() {
+        let sizes = |units: usize, rows: usize| -> Vec<usize> {
+            let layer = Layer {
+                cell: Cell::Lstm {
+                    activation: Activation::Tanh,
+                    recurrent_activation: Activation::Sigmoid,
+                },
+                features: 8,
+                units,
+                return_sequences: false,
+                go_backwards: false,
+            };
+            cut(&layer, rows).into_iter().map(|block| block.len()).collect()
+        };
+        assert_eq!([sizes(100, 1), sizes(100, 16)], [[1], [16]]);
+        assert_eq!(sizes(100, 32), [16, 16]);
+        assert_eq!(sizes(100, 128), [21, 21, 22, 21, 21, 22]);
+        // A recurrent kernel beyond the second cache is read for more rows at once.
+        assert_eq!(sizes(256, 32), [16, 16]);
+        assert_eq!(sizes(256, 128), [32, 32, 32, 32]);
+        assert!(sizes(100, 0).is_empty());
+    }
 }
