@@ -134,8 +134,8 @@ pub fn sum_groups(len: usize, groups: usize, cost: usize, work: impl Fn(usize, &
 }
 
 /// Into how many groups a reduction over `rows` rows with a result of `len` values is cut: enough to feed many threads, few enough
-/// that the partial results stay below 16 MB together and are small beside what is summed. The pieces of [`in_order`](super::in_order) feed the threads
-/// themselves, and are cut into fewer, on any number of threads.
+/// that the partial results stay below 16 MB together and are small beside what is summed. The pieces of [`in_order`](super::in_order)
+/// feed the threads themselves, and are cut into fewer, on any number of threads.
 #[must_use]
 pub fn reduction_groups(rows: usize, len: usize) -> usize {
     const MOST_GROUPS: usize = 32;

@@ -28,9 +28,9 @@ impl<T> Kept<T> {
         Self { last: Mutex::new(None) }
     }
 
-    /// What `make` makes of these values (a kernel, a bias) for the instruction set of the calling thread, or has made of them before. Threads
-    /// with other pieces wait for it, so `make` must not wait for them: it may [spread](crate::nn::threads::spreads) what it does, which
-    /// it then does only where there are no pieces.
+    /// What `make` makes of these values (a kernel, a bias) for the instruction set of the calling thread, or has made of them before.
+    /// Threads with other pieces wait for it, so `make` must not wait for them: it may [spread](crate::nn::threads::spreads) what it does,
+    /// which it then does only where there are no pieces.
     pub fn get(&self, of: [&[f32]; 2], make: impl FnOnce() -> T) -> Arc<T> {
         if of[0].len() > LARGEST {
             return Arc::new(make());

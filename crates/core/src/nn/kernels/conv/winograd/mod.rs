@@ -248,7 +248,8 @@ impl Tiling {
                     #[inline(always)]
                     |height: usize, column: usize| {
                         let at = from + channel + height * line + column * channels;
-                        // SAFETY: the field has `IN` lines of `IN` cells from each tile's first on, and reading ends with the cell's channels.
+                        // SAFETY: the field has `IN` lines of `IN` cells from each tile's first on, and reading ends with the
+                        // cell's channels.
                         unsafe { load_up_to(s, fields.as_ptr().add(at), channels - channel) }
                     },
                     #[inline(always)]
