@@ -282,3 +282,40 @@ fn gradients_of_states_are_the_slopes_of_the_loss() {
         }
     }
 }
+
+#[test]
+fn a_relu_behind_batch_normalization_is_the_same_by_each_of_its_names() {
+    let x: Vec<f32> = (0..4 * 6 * 2).map(|i| (i as f32 * 0.7).sin()).collect();
+    let truth: Vec<f32> = (0..4 * 3).map(|i| (i as f32 * 1.3).cos()).collect();
+    let step = |relu: Layer| {
+        let network = chain(
+            vec![
+                layer("Conv1D", &json!({"filters": 5, "kernel_size": [2]})),
+                layer("BatchNormalization", &json!({})),
+                relu,
+                layer("Flatten", &json!({})),
+                layer("Dense", &json!({"units": 3})),
+            ],
+            &[6, 2],
+        );
+        let mut pass = Pass::training(Seed(1), 0);
+        let trained = network.gradients(x.clone(), truth.clone(), Loss::MeanSquaredError, &mut pass);
+        let trained = trained.expect("a step");
+        let predicted = network.predict(x.clone()).expect("a prediction");
+        (trained.loss, trained.gradients, trained.updates, predicted)
+    };
+    // This one is computed by itself; the others together with the layer before.
+    let alone = step(layer("LeakyReLU", &json!({"alpha": 0.0})));
+    assert!(
+        alone
+            .1
+            .iter()
+            .take(4)
+            .flatten()
+            .all(|gradient| gradient.iter().any(|x| *x != 0.0))
+    );
+    assert_eq!(step(layer("Activation", &json!({"activation": "relu"}))), alone);
+    assert_eq!(step(layer("ReLU", &json!({}))), alone);
+    let clipped = step(layer("ReLU", &json!({"max_value": 0.5})));
+    assert!((clipped.0 - alone.0).abs() > 1e-4);
+}

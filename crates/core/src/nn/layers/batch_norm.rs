@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use burn::backend::DispatchTensor;
 
 use crate::Result;
-use crate::nn::kernels::batch_norm::{self, Axes};
+use crate::nn::kernels::batch_norm::{self, Axes, Normalization};
 use crate::nn::layer::{Flow, Layer, Pass};
 use crate::nn::operation::{self, Gradients, Kernel, Output, Saved, View};
 
@@ -16,6 +16,7 @@ struct BatchNormKernel {
     epsilon: f32,
     has_gamma: bool,
     has_beta: bool,
+    rectified: bool,
     /// The moving averages; none in training, where the batch's own are taken.
     fixed: Option<(Vec<f32>, Vec<f32>)>,
     /// Where the batch's statistics are left for the layer.
@@ -23,28 +24,25 @@ struct BatchNormKernel {
 }
 
 impl BatchNormKernel {
-    fn gamma<'a>(&self, inputs: &[View<'a>]) -> Option<&'a [f32]> {
-        self.has_gamma.then(|| inputs[1].values)
+    fn normalization<'a>(&self, inputs: &[View<'a>], (mean, variance): &'a (Vec<f32>, Vec<f32>)) -> Normalization<'a> {
+        Normalization {
+            axes: Axes::around(inputs[0].shape, self.axis),
+            mean,
+            variance,
+            gamma: self.has_gamma.then(|| inputs[1].values),
+            beta: self.has_beta.then(|| inputs[inputs.len() - 1].values),
+            epsilon: self.epsilon,
+            rectified: self.rectified,
+        }
     }
 }
 
 impl Kernel for BatchNormKernel {
     fn forward(&self, inputs: &[View<'_>], _: bool) -> Result<Output> {
         let x = inputs[0];
-        let axes = Axes::around(x.shape, self.axis);
-        let statistics = self
-            .fixed
-            .clone()
-            .unwrap_or_else(|| batch_norm::moments(x.values, axes));
-        let beta = self.has_beta.then(|| inputs[inputs.len() - 1].values);
-        let (mean, variance) = (&statistics.0[..], &statistics.1[..]);
-        let y = batch_norm::normalize(
-            x.values,
-            axes,
-            (mean, variance),
-            (self.gamma(inputs), beta),
-            self.epsilon,
-        );
+        let of_batch = || batch_norm::moments(x.values, Axes::around(x.shape, self.axis));
+        let statistics = self.fixed.clone().unwrap_or_else(of_batch);
+        let y = self.normalization(inputs, &statistics).forward(x.values);
         self.seen
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -53,17 +51,10 @@ impl Kernel for BatchNormKernel {
     }
 
     fn backward(&self, inputs: &[View<'_>], saved: &Saved, dy: View<'_>, needs: &[bool]) -> Result<Gradients> {
-        let (mean, variance) = operation::saved_as::<(Vec<f32>, Vec<f32>)>(saved)?;
-        let x = inputs[0];
-        let gradients = batch_norm::backward(
-            x.values,
-            dy.values,
-            Axes::around(x.shape, self.axis),
-            (mean, variance),
-            self.gamma(inputs),
-            self.epsilon,
-            self.fixed.is_none(),
-        );
+        let statistics = operation::saved_as::<(Vec<f32>, Vec<f32>)>(saved)?;
+        let gradients =
+            self.normalization(inputs, statistics)
+                .backward(inputs[0].values, dy.values, self.fixed.is_none());
         let mut all = vec![Some(gradients.x)];
         if self.has_gamma {
             all.push(Some(gradients.gamma));
@@ -88,6 +79,8 @@ pub(super) struct BatchNorm {
     pub epsilon: f32,
     pub has_gamma: bool,
     pub has_beta: bool,
+    /// Whether the relu behind it is computed with it.
+    pub rectified: bool,
     /// The number of its first weight in the model.
     pub first_weight: usize,
 }
@@ -110,6 +103,7 @@ impl Layer for BatchNorm {
             epsilon: self.epsilon,
             has_gamma: self.has_gamma,
             has_beta: self.has_beta,
+            rectified: self.rectified,
             fixed: (!pass.training).then(|| (moving[0].clone(), moving[1].clone())),
             seen: Arc::clone(&seen),
         };

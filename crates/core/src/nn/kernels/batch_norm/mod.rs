@@ -8,6 +8,9 @@
 //! dx    = gamma s (dy - dbeta / m - x^ dgamma / m)
 //! ```
 //!
+//! With a relu behind it, `y = max(0, y)`, and backward takes for `dy` what relu lets through: where `y`, computed again from `x` in the
+//! same way, is above 0. Neither it nor the gradient in between is ever written to memory.
+//!
 //! Sums are taken in f64 over blocks of fixed size, in order, so they do not depend on the number of threads. The variance is taken
 //! around the channel's first value, `v = mean (x - x0)^2 - (mean (x - x0))^2`, in one pass: with a value of the channel itself as the
 //! origin nothing is lost to a mean far from zero.
@@ -52,8 +55,8 @@ pub fn moments(x: &[f32], axes: Axes) -> (Vec<f32>, Vec<f32>) {
     let origin: Vec<f32> = (0..axes.channels)
         .map(|c| x.get(c * axes.inner).copied().filter(|x| x.is_finite()).unwrap_or(0.0))
         .collect();
-    let [near, square] = sums((x, x), axes, origin.clone(), |x, _, origin| {
-        let off = x - origin;
+    let [near, square] = sums((x, x), axes, [origin.clone()], |x, _, [origin]| {
+        let off = f64::from(x) - f64::from(origin);
         (off, off * off)
     });
     let off = near.iter().map(|sum| sum / count);
@@ -69,31 +72,122 @@ pub fn moments(x: &[f32], axes: Axes) -> (Vec<f32>, Vec<f32>) {
     (mean.collect(), variance.collect())
 }
 
-/// `(x - mean) * scale * gamma + beta` with `scale = 1 / sqrt(variance + epsilon)`.
-#[must_use]
-pub fn normalize(
-    x: &[f32],
-    axes: Axes,
-    (mean, variance): (&[f32], &[f32]),
-    (gamma, beta): (Option<&[f32]>, Option<&[f32]>),
-    epsilon: f32,
-) -> Vec<f32> {
-    let factor: Vec<f32> = (0..axes.channels)
-        .map(|c| gamma.map_or(1.0, |gamma| gamma[c]) / (variance[c] + epsilon).sqrt())
-        .collect();
-    let shift: Vec<f32> = (0..axes.channels)
-        .map(|c| beta.map_or(0.0, |beta| beta[c]) - mean[c] * factor[c])
-        .collect();
-    let none = || vec![0.0; axes.channels];
-    map(
-        (x, x),
-        axes,
-        [factor, shift, none(), none()],
-        |x, _, [factor, shift, ..]| x * factor + shift,
-    )
+/// The normalisation of a tensor by statistics that are known.
+#[derive(Clone, Copy, Debug)]
+pub struct Normalization<'a> {
+    /// The tensor's axes.
+    pub axes: Axes,
+    /// The mean of each channel.
+    pub mean: &'a [f32],
+    /// The variance of each channel.
+    pub variance: &'a [f32],
+    /// What each channel is multiplied by; 1 if absent.
+    pub gamma: Option<&'a [f32]>,
+    /// What is then added; 0 if absent.
+    pub beta: Option<&'a [f32]>,
+    /// What is added to the variance.
+    pub epsilon: f32,
+    /// Whether a relu comes behind it.
+    pub rectified: bool,
 }
 
-/// The gradients of [`normalize`].
+impl Normalization<'_> {
+    /// `(x - mean) * scale * gamma + beta` with `scale = 1 / sqrt(variance + epsilon)`.
+    #[must_use]
+    pub fn forward(&self, x: &[f32]) -> Vec<f32> {
+        let line = self.line();
+        if self.rectified {
+            // A product with zero, and not zero: NaN stays NaN.
+            map((x, x), self.axes, line, |x, _, line| match on_line(x, line) {
+                y if y > 0.0 => y,
+                y => 0.0 * y,
+            })
+        } else {
+            map((x, x), self.axes, line, |x, _, line| on_line(x, line))
+        }
+    }
+
+    /// The factor and the shift that `x` takes in each channel.
+    fn line(&self) -> [Vec<f32>; 2] {
+        let factor: Vec<f32> = (0..self.axes.channels)
+            .map(|c| self.gamma.map_or(1.0, |gamma| gamma[c]) / (self.variance[c] + self.epsilon).sqrt())
+            .collect();
+        let shift = (0..self.axes.channels)
+            .map(|c| self.beta.map_or(0.0, |beta| beta[c]) - self.mean[c] * factor[c])
+            .collect();
+        [factor, shift]
+    }
+
+    /// The gradients of [`Normalization::forward`]; `batch_statistics` says that mean and variance are those of `x` itself and depend on
+    /// it.
+    #[must_use]
+    pub fn backward(&self, x: &[f32], dy: &[f32], batch_statistics: bool) -> Gradients {
+        let Self { axes, mean, .. } = *self;
+        let [factor, shift] = self.line();
+        let sum = |x: f32, dy: f32, mean: f32| {
+            let (x, dy, mean) = (f64::from(x), f64::from(dy), f64::from(mean));
+            (dy, dy * (x - mean))
+        };
+        let [beta, along] = if self.rectified {
+            let numbers = [mean.to_vec(), factor.clone(), shift.clone()];
+            sums((x, dy), axes, numbers, |x, dy, [mean, factor, shift]| {
+                sum(x, passed(dy, on_line(x, [factor, shift])), mean)
+            })
+        } else {
+            sums((x, dy), axes, [mean.to_vec()], |x, dy, [mean]| sum(x, dy, mean))
+        };
+        let scale: Vec<f32> = self.variance.iter().map(|v| 1.0 / (v + self.epsilon).sqrt()).collect();
+        let gamma: Vec<f64> = along.iter().zip(&scale).map(|(sum, s)| sum * f64::from(*s)).collect();
+        let count = axes.count().max(1) as f64;
+        let average = |sums: &[f64]| -> Vec<f32> {
+            let share = if batch_statistics { 1.0 / count } else { 0.0 };
+            sums.iter().map(|sum| (sum * share) as f32).collect()
+        };
+        // dx = factor (dy - mean of dy - slope (x - mean)), with the slope of x^ in x taken into the average of dgamma.
+        let slope: Vec<f32> = average(&gamma)
+            .iter()
+            .zip(&scale)
+            .map(|(average, s)| average * s)
+            .collect();
+        let dx =
+            |x: f32, dy: f32, [factor, average, slope, mean]: [f32; 4]| factor * (dy - average - (x - mean) * slope);
+        let average = average(&beta);
+        let x = if self.rectified {
+            let numbers = [factor, average, slope, mean.to_vec(), shift];
+            map(
+                (x, dy),
+                axes,
+                numbers,
+                |x, dy, [factor, average, slope, mean, shift]| {
+                    let dy = passed(dy, on_line(x, [factor, shift]));
+                    dx(x, dy, [factor, average, slope, mean])
+                },
+            )
+        } else {
+            map((x, dy), axes, [factor, average, slope, mean.to_vec()], dx)
+        };
+        let narrow = |sums: Vec<f64>| sums.into_iter().map(|sum| sum as f32).collect();
+        Gradients {
+            x,
+            gamma: narrow(gamma),
+            beta: narrow(beta),
+        }
+    }
+}
+
+/// What a value is normalised to.
+#[inline(always)]
+fn on_line(x: f32, [factor, shift]: [f32; 2]) -> f32 {
+    x * factor + shift
+}
+
+/// What relu lets through of the gradient `dy` of its result, where its argument is `y`.
+#[inline(always)]
+fn passed(dy: f32, y: f32) -> f32 {
+    if y > 0.0 { dy } else { 0.0 }
+}
+
+/// The gradients of a [`Normalization`].
 pub struct Gradients {
     /// With respect to `x`.
     pub x: Vec<f32>,
@@ -103,71 +197,51 @@ pub struct Gradients {
     pub beta: Vec<f32>,
 }
 
-/// The gradients of [`normalize`]; `batch_statistics` says that mean and variance are those of `x` itself and depend on it.
-#[must_use]
-pub fn backward(
-    x: &[f32],
-    dy: &[f32],
-    axes: Axes,
-    (mean, variance): (&[f32], &[f32]),
-    gamma: Option<&[f32]>,
-    epsilon: f32,
-    batch_statistics: bool,
-) -> Gradients {
-    let scale: Vec<f32> = variance.iter().map(|v| 1.0 / (v + epsilon).sqrt()).collect();
-    let [beta, along] = sums((x, dy), axes, mean.to_vec(), |x, dy, mean| (dy, dy * (x - mean)));
-    let dgamma: Vec<f64> = along.iter().zip(&scale).map(|(sum, s)| sum * f64::from(*s)).collect();
-    let count = axes.count().max(1) as f64;
-    let average = |sums: &[f64]| -> Vec<f32> {
-        let share = if batch_statistics { 1.0 / count } else { 0.0 };
-        sums.iter().map(|sum| (sum * share) as f32).collect()
-    };
-    // dx = outer (dy - mean of dy - slope (x - mean)), with the slope of x^ in x taken into the average of dgamma.
-    let outer: Vec<f32> = scale
-        .iter()
-        .enumerate()
-        .map(|(c, s)| gamma.map_or(1.0, |gamma| gamma[c]) * s)
-        .collect();
-    let slope: Vec<f32> = average(&dgamma)
-        .iter()
-        .zip(&scale)
-        .map(|(average, s)| average * s)
-        .collect();
-    let numbers = [outer, average(&beta), slope, mean.to_vec()];
-    let dx = map((x, dy), axes, numbers, |x, dy, [outer, average, slope, mean]| {
-        outer * (dy - average - (x - mean) * slope)
-    });
-    let narrow = |sums: Vec<f64>| sums.into_iter().map(|sum| sum as f32).collect();
-    Gradients {
-        x: dx,
-        gamma: narrow(dgamma),
-        beta: narrow(beta),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::activation;
     use super::super::testing::{assert_close, assert_slopes, values};
     use super::*;
+    use crate::keras::activation::Activation;
     use crate::nn::kernels::simd::Isa;
     use crate::nn::threads;
 
     const X: [f32; 12] = [1.0, -2.0, 0.5, 3.0, 2.0, 0.0, -1.0, 4.0, 1.5, -0.5, 2.5, 0.25];
+
+    fn by<'a>(
+        (mean, variance): (&'a [f32], &'a [f32]),
+        axes: Axes,
+        gamma: Option<&'a [f32]>,
+        beta: Option<&'a [f32]>,
+    ) -> Normalization<'a> {
+        Normalization {
+            axes,
+            mean,
+            variance,
+            gamma,
+            beta,
+            epsilon: 1e-3,
+            rectified: false,
+        }
+    }
 
     #[test]
     fn each_channel_ends_with_mean_beta_and_deviation_gamma() {
         for (shape, axis) in [(&[4, 3][..], 1), (&[2, 3, 2], 1), (&[2, 2, 3], 2)] {
             let axes = Axes::around(shape, axis);
             let (mean, variance) = moments(&X, axes);
-            let y = normalize(
-                &X,
-                axes,
-                (&mean, &variance),
-                (Some(&[2.0, 1.0, 3.0]), Some(&[0.5, 0.0, -1.0])),
-                0.0,
-            );
+            let norm = Normalization {
+                epsilon: 0.0,
+                ..by(
+                    (&mean, &variance),
+                    axes,
+                    Some(&[2.0, 1.0, 3.0]),
+                    Some(&[0.5, 0.0, -1.0]),
+                )
+            };
+            let y = norm.forward(&X);
             let (mean, variance) = moments(&y, axes);
             for c in 0..3 {
                 assert!((mean[c] - [0.5, 0.0, -1.0][c]).abs() < 1e-6);
@@ -185,11 +259,11 @@ mod tests {
             let axes = Axes::around(shape, axis);
             let loss = |x: &[f32], gamma: &[f32]| -> f64 {
                 let (mean, variance) = moments(x, axes);
-                let y = normalize(x, axes, (&mean, &variance), (Some(gamma), Some(&beta)), 1e-3);
+                let y = by((&mean, &variance), axes, Some(gamma), Some(&beta)).forward(x);
                 y.iter().zip(&dy).map(|(y, dy)| f64::from(*y) * f64::from(*dy)).sum()
             };
             let (mean, variance) = moments(&X, axes);
-            let gradients = backward(&X, &dy, axes, (&mean, &variance), Some(&gamma), 1e-3, true);
+            let gradients = by((&mean, &variance), axes, Some(&gamma), None).backward(&X, &dy, true);
             for i in 0..12 {
                 let (mut up, mut down) = (X, X);
                 up[i] += 1e-2;
@@ -243,11 +317,35 @@ mod tests {
             for isa in Isa::available() {
                 isa.hold(|| {
                     let (mean, variance) = moments(&x, axes);
-                    let y = normalize(&x, axes, (&mean, &variance), (Some(&gamma), Some(&beta)), 1e-3);
+                    let norm = by((&mean, &variance), axes, Some(&gamma), Some(&beta));
+                    let y = norm.forward(&x);
                     assert_close(&y, &naive(&x, axes, &gamma, &beta), 2e-6);
-                    let gradients = backward(&x, &dy, axes, (&mean, &variance), Some(&gamma), 1e-3, true);
+                    let gradients = norm.backward(&x, &dy, true);
                     assert_slopes(&gradients.gamma, &gamma, &dy, |gamma| naive(&x, axes, gamma, &beta));
                     assert_slopes(&gradients.beta, &beta, &dy, |beta| naive(&x, axes, &gamma, beta));
+                });
+            }
+        }
+
+        #[test]
+        fn with_a_relu_the_bytes_are_those_of_both_one_after_the_other(
+            outer in 1_usize..40, channels in 1_usize..70, inner in prop_oneof![1_usize..2, 1_usize..90, 3000_usize..5000],
+            has_gamma: bool, has_beta: bool, of_batch: bool,
+        ) {
+            let axes = Axes { outer: if inner > 1000 { 2 } else { outer }, channels: if inner > 1000 { channels % 3 + 1 } else { channels }, inner };
+            let len = axes.count() * axes.channels;
+            let (x, dy) = (values(len, 1), values(len, 2));
+            let (gamma, beta) = (values(axes.channels, 3), values(axes.channels, 4));
+            for isa in Isa::available() {
+                isa.hold(|| {
+                    let (mean, variance) = moments(&x, axes);
+                    let alone = by((&mean, &variance), axes, has_gamma.then_some(&gamma), has_beta.then_some(&beta));
+                    let together = Normalization { rectified: true, ..alone };
+                    let y = activation::applied(Activation::Relu, &alone.forward(&x), 1);
+                    assert_eq!(together.forward(&x), y);
+                    let through = activation::gradient(Activation::Relu, &y, &dy, 1);
+                    let (want, got) = (alone.backward(&x, &through, of_batch), together.backward(&x, &dy, of_batch));
+                    assert_eq!((got.x, got.gamma, got.beta), (want.x, want.gamma, want.beta));
                 });
             }
         }
@@ -259,12 +357,28 @@ mod tests {
             let (x, dy) = (values(len, 1), values(len, 2));
             let (gamma, beta) = (values(channels, 3), values(channels, 4));
             let (mean, variance) = moments(&x, axes);
-            let gradients = backward(&x, &dy, axes, (&mean, &variance), Some(&gamma), 1e-3, true);
+            let gradients = by((&mean, &variance), axes, Some(&gamma), Some(&beta)).backward(&x, &dy, true);
             // Few values normalised make steep, bent slopes, which finite differences follow only so far.
             if outer * inner > 8 {
                 assert_slopes(&gradients.x, &x, &dy, |x| naive(x, axes, &gamma, &beta));
             }
         }
+    }
+
+    #[test]
+    fn a_nan_passes_the_relu_and_its_gradient_does_not() {
+        let axes = Axes {
+            outer: 2,
+            channels: 1,
+            inner: 1,
+        };
+        let norm = Normalization {
+            rectified: true,
+            ..by((&[0.0], &[1.0]), axes, None, None)
+        };
+        assert!(norm.forward(&[f32::NAN, 1.0])[0].is_nan());
+        let gradients = norm.backward(&[f32::NAN, 1.0], &[1.0, 1.0], false);
+        assert_eq!(gradients.beta, [1.0]);
     }
 
     #[test]
@@ -300,7 +414,7 @@ mod tests {
             let (x, dy) = (values(len, 1), values(len, 2));
             let run = || {
                 let (mean, variance) = moments(&x, axes);
-                let gradients = backward(&x, &dy, axes, (&mean, &variance), None, 1e-3, true);
+                let gradients = by((&mean, &variance), axes, None, None).backward(&x, &dy, true);
                 [mean, variance, gradients.x, gradients.gamma, gradients.beta]
             };
             let alone = threads::pool(1).unwrap().install(run);

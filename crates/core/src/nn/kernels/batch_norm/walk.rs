@@ -127,15 +127,30 @@ impl Spread {
     }
 }
 
-/// Two sums a channel of `f(a, b, centre)`, block by block in order.
-pub(super) fn sums(
+/// The numbers of a piece's channels, each along it.
+#[inline(always)]
+fn along<'a, const N: usize>(
+    numbers: &'a [Spread; N],
+    channel: Option<usize>,
+    len: usize,
+    lines: &'a mut [[f32; PIECE]; N],
+) -> [&'a [f32]; N] {
+    let mut lines = lines.iter_mut();
+    numbers.each_ref().map(
+        #[inline(always)]
+        |spread| lines.next().map_or(&[][..], |line| spread.along(channel, len, line)),
+    )
+}
+
+/// Two sums a channel of `f(a, b, numbers)`, block by block in order.
+pub(super) fn sums<const N: usize>(
     (a, b): (&[f32], &[f32]),
     axes: Axes,
-    centre: Vec<f32>,
-    f: impl Fn(f64, f64, f64) -> (f64, f64) + Sync,
+    numbers: [Vec<f32>; N],
+    f: impl Fn(f32, f32, [f32; N]) -> (f64, f64) + Sync,
 ) -> [Vec<f64>; 2] {
     let (isa, walk) = (Isa::current(), Walk::of(axes));
-    let centre = Spread::new(axes, walk, centre);
+    let numbers = numbers.map(|numbers| Spread::new(axes, walk, numbers));
     let block = walk.block(axes);
     let of_block = |index: usize| {
         let start = index * block;
@@ -147,23 +162,23 @@ pub(super) fn sums(
             #[inline(always)]
             || {
                 let [first, second] = &mut sums;
-                let mut line = [0.0; PIECE];
+                let mut lines = [[0.0; PIECE]; N];
                 walk.for_each_piece(
                     axes,
                     start,
                     len,
                     #[inline(always)]
                     |from, len, channel| {
-                        let centre = centre.along(channel, len, &mut line);
+                        let numbers = along(&numbers, channel, len, &mut lines);
                         let (a, b) = (&a[from..][..len], &b[from..][..len]);
                         if let Some(channel) = channel {
                             let mut along = [[0.0; PIECE]; 2];
                             let [one, other] = &mut along;
-                            add_each(&mut one[..len], &mut other[..len], a, b, centre, &f);
+                            add_each(&mut one[..len], &mut other[..len], a, b, numbers, &f);
                             first[channel] += one.iter().sum::<f64>();
                             second[channel] += other.iter().sum::<f64>();
                         } else {
-                            add_each(&mut first[..len], &mut second[..len], a, b, centre, &f);
+                            add_each(&mut first[..len], &mut second[..len], a, b, numbers, &f);
                         }
                     },
                 );
@@ -187,27 +202,30 @@ pub(super) fn sums(
 }
 
 #[inline(always)]
-fn add_each(
+fn add_each<const N: usize>(
     first: &mut [f64],
     second: &mut [f64],
     a: &[f32],
     b: &[f32],
-    centre: &[f32],
-    f: &impl Fn(f64, f64, f64) -> (f64, f64),
+    numbers: [&[f32]; N],
+    f: &impl Fn(f32, f32, [f32; N]) -> (f64, f64),
 ) {
-    for ((((first, second), a), b), centre) in first.iter_mut().zip(second).zip(a).zip(b).zip(centre) {
-        let (one, other) = f(f64::from(*a), f64::from(*b), f64::from(*centre));
-        *first += one;
-        *second += other;
+    // As long as each other, for the compiler to see.
+    let (len, a, b) = (first.len(), &a[..first.len()], &b[..first.len()]);
+    let (second, numbers) = (&mut second[..len], numbers.map(|numbers| &numbers[..len]));
+    for i in 0..len {
+        let (one, other) = f(a[i], b[i], numbers.map(|numbers| numbers[i]));
+        first[i] += one;
+        second[i] += other;
     }
 }
 
-/// `f(a, b, numbers)` of each pair of values and the four numbers of its channel.
-pub(super) fn map(
+/// `f(a, b, numbers)` of each pair of values and the numbers of its channel.
+pub(super) fn map<const N: usize>(
     (a, b): (&[f32], &[f32]),
     axes: Axes,
-    numbers: [Vec<f32>; 4],
-    f: impl Fn(f32, f32, [f32; 4]) -> f32 + Sync,
+    numbers: [Vec<f32>; N],
+    f: impl Fn(f32, f32, [f32; N]) -> f32 + Sync,
 ) -> Vec<f32> {
     let (isa, walk) = (Isa::current(), Walk::of(axes));
     let numbers = numbers.map(|numbers| Spread::new(axes, walk, numbers));
@@ -219,22 +237,19 @@ pub(super) fn map(
             isa,
             #[inline(always)]
             || {
-                let mut lines = [[0.0; PIECE]; 4];
-                let [p, q, r, t] = &numbers;
+                let mut lines = [[0.0; PIECE]; N];
                 walk.for_each_piece(
                     axes,
                     start,
                     y.len(),
                     #[inline(always)]
                     |from, len, channel| {
-                        let [lp, lq, lr, lt] = &mut lines;
-                        let numbers = (p.along(channel, len, lp), q.along(channel, len, lq));
-                        let more = (r.along(channel, len, lr), t.along(channel, len, lt));
-                        let values = a[from..][..len].iter().zip(&b[from..][..len]);
-                        let numbers = numbers.0.iter().zip(numbers.1).zip(more.0).zip(more.1);
-                        y.part(from..from + len).write(values.zip(numbers).map(
+                        // As long as each other, for the compiler to see.
+                        let numbers = along(&numbers, channel, len, &mut lines).map(|numbers| &numbers[..len]);
+                        let (a, b) = (&a[from..][..len], &b[from..][..len]);
+                        y.part(from..from + len).write((0..len).map(
                             #[inline(always)]
-                            |((a, b), (((p, q), r), t))| f(*a, *b, [*p, *q, *r, *t]),
+                            |i| f(a[i], b[i], numbers.map(|numbers| numbers[i])),
                         ));
                     },
                 );

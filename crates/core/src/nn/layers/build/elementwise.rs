@@ -13,7 +13,7 @@ use super::super::{Identity, activation};
 use super::{Place, mask, simple};
 use crate::keras::activation::Activation;
 use crate::keras::field::DataFormat;
-use crate::keras::layers::{LayerKind, axis_without_batch};
+use crate::keras::layers::{BatchNormalization, LayerKind, axis_without_batch};
 use crate::keras::regularizer::Regularizer;
 use crate::nn::kernels::rectifier::Rectifier;
 use crate::nn::layer::Layer;
@@ -73,19 +73,23 @@ pub(super) fn stage(place: &Place<'_>, open: bool) -> Result<Option<Box<dyn Laye
         LayerKind::Embedding(layer) => Box::new(Embedding {
             mask_zero: layer.mask_zero,
         }),
-        LayerKind::BatchNormalization(layer) => {
-            let axis = axis_without_batch(layer.axis.0, place.input().len());
-            Box::new(BatchNorm {
-                axis: axis.ok_or_else(|| no_axis(place, layer.axis.0))? + 1,
-                momentum: layer.momentum.get() as f32,
-                epsilon: layer.epsilon.get() as f32,
-                has_gamma: layer.scale,
-                has_beta: layer.center,
-                first_weight: place.weights.start,
-            })
-        }
+        LayerKind::BatchNormalization(layer) => Box::new(batch_norm(place, layer, false)?),
         _ => return Ok(None),
     }))
+}
+
+/// A batch normalisation, with or without the relu behind it.
+pub(super) fn batch_norm(place: &Place<'_>, layer: &BatchNormalization, rectified: bool) -> Result<BatchNorm> {
+    let axis = axis_without_batch(layer.axis.0, place.input().len());
+    Ok(BatchNorm {
+        axis: axis.ok_or_else(|| no_axis(place, layer.axis.0))? + 1,
+        momentum: layer.momentum.get() as f32,
+        epsilon: layer.epsilon.get() as f32,
+        has_gamma: layer.scale,
+        has_beta: layer.center,
+        rectified,
+        first_weight: place.weights.start,
+    })
 }
 
 /// The noise shape that drops whole channels of an input with so many axes before them.
