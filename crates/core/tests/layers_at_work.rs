@@ -319,3 +319,75 @@ fn a_relu_behind_batch_normalization_is_the_same_by_each_of_its_names() {
     let clipped = step(layer("ReLU", &json!({"max_value": 0.5})));
     assert!((clipped.0 - alone.0).abs() > 1e-4);
 }
+
+#[test]
+fn an_activation_in_a_layer_of_its_own_is_the_same_as_in_the_layer_before() {
+    let x: Vec<f32> = (0..3 * 8 * 8 * 2).map(|i| (i as f32 * 0.7).sin()).collect();
+    let truth: Vec<f32> = (0..3 * 4).map(|i| (i as f32 * 1.3).cos()).collect();
+    // `relu` takes a layer's configuration without an activation, and puts a relu behind it.
+    let step = |relu: &dyn Fn(&str, Value) -> Vec<Layer>| {
+        let penalty = json!({"class_name": "L1L2", "config": {"l1": 0.1, "l2": 0.0}});
+        let mut layers = relu("Conv2D", json!({"filters": 5, "kernel_size": [3, 3]}));
+        layers.push(layer("MaxPooling2D", &json!({"pool_size": [2, 2]})));
+        layers.extend(relu("SeparableConv2D", json!({"filters": 4, "kernel_size": [2, 2]})));
+        layers.push(layer("Flatten", &json!({})));
+        layers.extend(relu("Dense", json!({"units": 6})));
+        layers.push(layer("Dense", &json!({"units": 5, "activity_regularizer": penalty})));
+        layers.push(layer("Activation", &json!({"activation": "relu"})));
+        layers.push(layer("Dense", &json!({"units": 4})));
+        for (number, layer) in layers.iter_mut().enumerate() {
+            layer.name = format!("layer_{number}");
+        }
+        let network = chain(layers, &[8, 8, 2]);
+        let mut pass = Pass::training(Seed(1), 0);
+        let trained = network.gradients(x.clone(), truth.clone(), Loss::MeanSquaredError, &mut pass);
+        let trained = trained.expect("a step");
+        (
+            trained.loss,
+            trained.gradients,
+            network.predict(x.clone()).expect("a prediction"),
+        )
+    };
+    let inside = step(&|class_name, mut config| {
+        config["activation"] = json!("relu");
+        vec![layer(class_name, &config)]
+    });
+    let behind = step(&|class_name, config| {
+        vec![
+            layer(class_name, &config),
+            layer("Activation", &json!({"activation": "relu"})),
+        ]
+    });
+    assert_eq!(inside, behind);
+    // A layer that is never taken in.
+    let (loss, gradients, predicted) =
+        step(&|class_name, config| vec![layer(class_name, &config), layer("LeakyReLU", &json!({"alpha": 0.0}))]);
+    let alike = |a: &[f32], b: &[f32]| a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-5);
+    assert!((loss - inside.0).abs() < 1e-5 && alike(&predicted, &inside.2));
+    for (one, other) in gradients.iter().flatten().zip(inside.1.iter().flatten()) {
+        assert!(one.iter().any(|x| *x != 0.0) && alike(one, other));
+    }
+}
+
+#[test]
+fn an_activation_whose_input_is_also_taken_elsewhere_leaves_that_as_it_is() {
+    let of = |class_name: &str, name: &str, mut config: Value| {
+        config["name"] = json!(name);
+        layer(class_name, &config)
+    };
+    let layers = vec![
+        input("x"),
+        (
+            of("Dense", "sums", json!({"units": 3, "kernel_initializer": "ones"})),
+            vec![0],
+        ),
+        (of("Activation", "positive", json!({"activation": "relu"})), vec![1]),
+        (of("Add", "both", json!({})), vec![1, 2]),
+    ];
+    let network = graph(layers, vec![0], vec![3]).expect("a network");
+    let width = network.predict(vec![-1.0; 8]).expect("a prediction");
+    assert!(
+        width.iter().all(|y| *y < 0.0),
+        "relu of a negative sum, and the sum itself: {width:?}"
+    );
+}

@@ -12,10 +12,16 @@ use crate::keras::layers::LayerKind;
 use crate::nn::kernels::conv::ConvBlock;
 use crate::nn::layer::Layer;
 
-/// The layer that alone takes the output of the one at `index`, and nothing else.
+/// The layer that alone takes the output of the one at `index`, and nothing else; those that do nothing are passed over.
 pub(super) fn partner(places: &[Place<'_>], index: usize, last: usize) -> Option<usize> {
     match places[index].consumers[..] {
-        [next] if index != last && places[next].sources.len() == 1 => Some(next),
+        [next] if index != last && places[next].sources.len() == 1 => {
+            if next != last && places[next].does_nothing() {
+                partner(places, next, last)
+            } else {
+                Some(next)
+            }
+        }
         _ => None,
     }
 }

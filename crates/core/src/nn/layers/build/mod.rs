@@ -9,6 +9,7 @@ mod pool;
 mod recurrent;
 mod shape;
 mod sizes;
+mod taken_in;
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -19,7 +20,7 @@ use crate::keras::field::DataFormat;
 use crate::keras::initializer::Initializer;
 use crate::keras::layers::{Layer as Description, LayerKind};
 use crate::keras::model::{LayerOutput, Model};
-use crate::keras::shape::{Shape, WeightSpec};
+use crate::keras::shape::{LayerShapes, Shape, WeightSpec};
 use crate::nn::layer::Layer;
 use crate::nn::network::{Source, Stage};
 use crate::nn::operation::Kernel;
@@ -31,8 +32,7 @@ pub(in crate::nn) struct Built {
     pub stages: Vec<Stage>,
     /// Where the network's output comes from.
     pub output: Source,
-    /// The weights, still without values, and how they begin.
-    pub weights: Vec<(Weight, Start)>,
+    pub weights: Beginnings,
     /// The name of each layer of the model and its weights' numbers, layers without weights too.
     pub layers: Vec<(String, Range<usize>)>,
     /// The shape of one row of the output.
@@ -44,6 +44,9 @@ pub(in crate::nn) struct Built {
     /// How many different ids an embedding that reads the network's input knows, and that layer's title.
     pub ids: Option<(usize, String)>,
 }
+
+/// Weights, still without values, and how they begin.
+type Beginnings = Vec<(Weight, Start)>;
 
 /// How a weight begins.
 pub(in crate::nn) struct Start {
@@ -79,6 +82,11 @@ impl Place<'_> {
         )
     }
 
+    /// Whether it hands on what it takes.
+    fn does_nothing(&self) -> bool {
+        matches!(&self.layer.kind, LayerKind::Activation(layer) if layer.activation == Activation::Linear)
+    }
+
     /// The shape of one row of its only input.
     fn input(&self) -> &[usize] {
         self.inputs.first().map_or(&[], Vec::as_slice)
@@ -102,31 +110,12 @@ impl Place<'_> {
 pub(in crate::nn) fn build(model: &Model, input_shape: &[usize]) -> Result<Built> {
     let input: Shape = input_shape.iter().copied().map(Some).collect();
     let shapes = model.shapes(Some(&input))?;
+    let model = &*taken_in::with_activations_taken_in(model);
     let [end] = model.outputs[..] else {
         return Err(Error::Internal("the model has not one output".into()));
     };
     let last = end.layer;
-    let mut weights = Vec::new();
-    let mut places: Vec<Place<'_>> = Vec::with_capacity(shapes.len());
-    for (index, (node, shapes)) in model.nodes.iter().zip(&shapes).enumerate() {
-        let first = weights.len();
-        weights.extend(shapes.weights.iter().map(|spec| weight(&node.layer.name, spec)));
-        let name = &node.layer.name;
-        places.push(Place {
-            number: node.number,
-            layer: &node.layer,
-            sources: &node.inputs,
-            consumers: Vec::new(),
-            weights: first..weights.len(),
-            inputs: all_known(&shapes.inputs, name)?,
-            output: known(&shapes.output, name)?,
-            states: all_known(&shapes.states, name)?,
-            reads_input: node.inputs.iter().all(|source| keeps_ids(&places[source.layer])),
-        });
-        for source in &node.inputs {
-            places[source.layer].consumers.push(index);
-        }
-    }
+    let (places, weights) = places(model, &shapes)?;
     let closing = closing(&places[last].layer.kind).filter(|_| places[last].consumers.is_empty());
     let masked = mask::masked(&places);
     let mut stages: Vec<Stage> = Vec::with_capacity(places.len());
@@ -138,6 +127,13 @@ pub(in crate::nn) fn build(model: &Model, input_shape: &[usize]) -> Result<Built
         }
         if let LayerKind::InputLayer(_) = place.layer.kind {
             outputs[index] = vec![Source::Input];
+            continue;
+        }
+        if place.does_nothing() && index != last {
+            outputs[index] = match place.sources {
+                [before] => outputs[before.layer].get(before.output).copied().into_iter().collect(),
+                _ => vec![Source::Input],
+            };
             continue;
         }
         let together = fuse::partner(&places, index, last)
@@ -198,6 +194,32 @@ pub(in crate::nn) fn build(model: &Model, input_shape: &[usize]) -> Result<Built
         masked_output: masked[last] && end.output == 0 && places[last].output.len() > 1,
         ids: ids(&places)?,
     })
+}
+
+/// The layers in their places, and their weights.
+fn places<'a>(model: &'a Model, shapes: &[LayerShapes]) -> Result<(Vec<Place<'a>>, Beginnings)> {
+    let mut weights = Vec::new();
+    let mut places: Vec<Place<'_>> = Vec::with_capacity(shapes.len());
+    for (index, (node, shapes)) in model.nodes.iter().zip(shapes).enumerate() {
+        let first = weights.len();
+        weights.extend(shapes.weights.iter().map(|spec| weight(&node.layer.name, spec)));
+        let name = &node.layer.name;
+        places.push(Place {
+            number: node.number,
+            layer: &node.layer,
+            sources: &node.inputs,
+            consumers: Vec::new(),
+            weights: first..weights.len(),
+            inputs: all_known(&shapes.inputs, name)?,
+            output: known(&shapes.output, name)?,
+            states: all_known(&shapes.states, name)?,
+            reads_input: node.inputs.iter().all(|source| keeps_ids(&places[source.layer])),
+        });
+        for source in &node.inputs {
+            places[source.layer].consumers.push(index);
+        }
+    }
+    Ok((places, weights))
 }
 
 /// The shape of one row of a stage's result: the layer's output, with its states behind it if it returns them.
