@@ -352,13 +352,10 @@ fn an_activation_in_a_layer_of_its_own_is_the_same_as_in_the_layer_before() {
         config["activation"] = json!("relu");
         vec![layer(class_name, &config)]
     });
-    let behind = step(&|class_name, config| {
-        vec![
-            layer(class_name, &config),
-            layer("Activation", &json!({"activation": "relu"})),
-        ]
-    });
-    assert_eq!(inside, behind);
+    for (name, config) in [("Activation", json!({"activation": "relu"})), ("ReLU", json!({}))] {
+        let behind = step(&|class_name, before| vec![layer(class_name, &before), layer(name, &config)]);
+        assert_eq!(inside, behind, "{name}");
+    }
     // A layer that is never taken in.
     let (loss, gradients, predicted) =
         step(&|class_name, config| vec![layer(class_name, &config), layer("LeakyReLU", &json!({"alpha": 0.0}))]);

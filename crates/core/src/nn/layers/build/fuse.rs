@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::super::conv::ConvBlockKernel;
 use super::super::embedding::Embedding;
 use super::super::recurrent::{self, Recurrent};
-use super::{Place, convolution, elementwise, pool, simple};
+use super::{Place, convolution, elementwise, pool, simple, taken_in};
 use crate::keras::activation::Activation;
 use crate::keras::field::DataFormat;
 use crate::keras::layers::LayerKind;
@@ -56,20 +56,11 @@ pub(super) fn fused(first: &Place<'_>, second: &Place<'_>, second_is_last: bool)
                 Recurrent::of(layer, &second.layer.kind, second.number, true)?.behind(embedding),
             ))
         }
-        (LayerKind::BatchNormalization(norm), next) if is_relu(next) && !second_is_last => {
+        (LayerKind::BatchNormalization(norm), next)
+            if taken_in::alone(next) == Some(Activation::Relu) && !second_is_last =>
+        {
             Some(Box::new(elementwise::batch_norm(first, norm, true).ok()?))
         }
         _ => None,
-    }
-}
-
-/// Whether a layer is relu and nothing else, by either of its names.
-fn is_relu(kind: &LayerKind) -> bool {
-    match kind {
-        LayerKind::Activation(layer) => layer.activation == Activation::Relu,
-        LayerKind::ReLU(layer) => {
-            layer.max_value.is_none() && layer.negative_slope.0 == 0.0 && layer.threshold.0 == 0.0
-        }
-        _ => false,
     }
 }
