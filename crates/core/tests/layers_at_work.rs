@@ -388,3 +388,42 @@ fn an_activation_whose_input_is_also_taken_elsewhere_leaves_that_as_it_is() {
         "relu of a negative sum, and the sum itself: {width:?}"
     );
 }
+
+#[test]
+fn numbers_that_are_none_are_found_where_they_were_made_also_in_layers_that_are_computed_together() {
+    let relu = || layer("Activation", &json!({"activation": "relu"}));
+    let conv = || layer("Conv1D", &json!({"filters": 5, "kernel_size": [2]}));
+    let norm = || layer("BatchNormalization", &json!({}));
+    let pool = || layer("MaxPooling2D", &json!({"pool_size": [2, 2]}));
+    let pictures = json!({"filters": 5, "kernel_size": [3, 3]});
+    let cases: [(Vec<Layer>, &[usize], usize, &str); 4] = [
+        (vec![conv(), relu()], &[6, 4], 0, "1 (Conv1D 'conv1d_1')"),
+        (
+            vec![conv(), norm(), relu()],
+            &[6, 4],
+            2,
+            "2 (BatchNormalization 'batch_normalization_1')",
+        ),
+        (
+            vec![layer("Conv2D", &pictures), relu(), pool()],
+            &[6, 6, 2],
+            0,
+            "1 (Conv2D 'conv2d_1')",
+        ),
+        (
+            vec![layer("Conv2D", &pictures), pool()],
+            &[6, 6, 2],
+            0,
+            "1 (Conv2D 'conv2d_1')",
+        ),
+    ];
+    for (mut layers, input, weight, expected) in cases {
+        layers.push(layer("Flatten", &json!({})));
+        layers.push(layer("Dense", &json!({"units": 2})));
+        let mut network = chain(layers, input);
+        let x = vec![0.5; input.iter().product()];
+        assert_eq!(network.first_not_finite(x.clone()).expect("a run"), None);
+        network.weights_mut()[weight].values.fill(f32::NAN);
+        assert_eq!(network.first_not_finite(x).expect("a run"), Some(expected));
+    }
+}

@@ -155,8 +155,13 @@ pub(in crate::nn) fn build(model: &Model, input_shape: &[usize]) -> Result<Built
         if end != index {
             weights.extend(places[end].weights.clone());
         }
+        // Where two are one stage, the second hands on or drops what the first made; but a recurrent layer computes more than an embedding.
+        let maker = match place.layer.kind {
+            LayerKind::Embedding(_) => end,
+            _ => index,
+        };
         stages.push(Stage {
-            title: places[end].title(),
+            title: places[maker].title(),
             layer,
             inputs,
             weights,
