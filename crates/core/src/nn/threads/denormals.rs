@@ -61,8 +61,9 @@ mod control {
     }
 
     pub fn set(register: u64) {
-        // SAFETY: sets FPCR to a value that `get` returned, with FZ possibly added. Rounding and exceptions stay as they were.
-        unsafe { asm!("msr fpcr, {}", in(reg) register, options(nomem, nostack, preserves_flags)) };
+        // SAFETY: sets FPCR to a value that `get` returned, with FZ possibly added. Rounding and exceptions stay as they were. It is not
+        // said to leave memory alone: what was computed under the old value is written before.
+        unsafe { asm!("msr fpcr, {}", in(reg) register, options(nostack, preserves_flags)) };
     }
 }
 
