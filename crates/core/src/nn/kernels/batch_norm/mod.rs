@@ -303,6 +303,19 @@ mod tests {
         (0..x.len()).map(y).collect()
     }
 
+    /// Axes, and values for `x`, `dy`, `gamma` and `beta`; long lines are few.
+    fn case(outer: usize, channels: usize, inner: usize) -> (Axes, [Vec<f32>; 4]) {
+        let (outer, channels) = if inner > 1000 {
+            (2, channels % 3 + 1)
+        } else {
+            (outer, channels)
+        };
+        let axes = Axes { outer, channels, inner };
+        let len = axes.count() * channels;
+        let numbers = [(len, 1), (len, 2), (channels, 3), (channels, 4)];
+        (axes, numbers.map(|(len, seed)| values(len, seed)))
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(48))]
 
@@ -310,10 +323,7 @@ mod tests {
         fn all_layouts_agree_with_the_plain_formula(
             outer in 1_usize..40, channels in 1_usize..70, inner in prop_oneof![1_usize..2, 1_usize..90, 3000_usize..5000],
         ) {
-            let axes = Axes { outer: if inner > 1000 { 2 } else { outer }, channels: if inner > 1000 { channels % 3 + 1 } else { channels }, inner };
-            let len = axes.count() * axes.channels;
-            let (x, dy) = (values(len, 1), values(len, 2));
-            let (gamma, beta) = (values(axes.channels, 3), values(axes.channels, 4));
+            let (axes, [x, dy, gamma, beta]) = case(outer, channels, inner);
             for isa in Isa::available() {
                 isa.hold(|| {
                     let (mean, variance) = moments(&x, axes);
@@ -332,10 +342,7 @@ mod tests {
             outer in 1_usize..40, channels in 1_usize..70, inner in prop_oneof![1_usize..2, 1_usize..90, 3000_usize..5000],
             has_gamma: bool, has_beta: bool, of_batch: bool,
         ) {
-            let axes = Axes { outer: if inner > 1000 { 2 } else { outer }, channels: if inner > 1000 { channels % 3 + 1 } else { channels }, inner };
-            let len = axes.count() * axes.channels;
-            let (x, dy) = (values(len, 1), values(len, 2));
-            let (gamma, beta) = (values(axes.channels, 3), values(axes.channels, 4));
+            let (axes, [x, dy, gamma, beta]) = case(outer, channels, inner);
             for isa in Isa::available() {
                 isa.hold(|| {
                     let (mean, variance) = moments(&x, axes);
