@@ -318,6 +318,13 @@ fn a_relu_behind_batch_normalization_is_the_same_by_each_of_its_names() {
     assert_eq!(step(layer("ReLU", &json!({}))), alone);
     let clipped = step(layer("ReLU", &json!({"max_value": 0.5})));
     assert!((clipped.0 - alone.0).abs() > 1e-4);
+    let closes = |relu: Layer| {
+        let network = chain(vec![layer("BatchNormalization", &json!({})), relu], &[12]);
+        network.predict(x.clone()).expect("a prediction")
+    };
+    let by_itself = closes(layer("LeakyReLU", &json!({"alpha": 0.0})));
+    assert!(by_itself.contains(&0.0) && by_itself.iter().any(|y| *y > 0.0));
+    assert_eq!(closes(layer("ReLU", &json!({}))), by_itself);
 }
 
 #[test]
@@ -382,10 +389,10 @@ fn an_activation_whose_input_is_also_taken_elsewhere_leaves_that_as_it_is() {
         (of("Add", "both", json!({})), vec![1, 2]),
     ];
     let network = graph(layers, vec![0], vec![3]).expect("a network");
-    let width = network.predict(vec![-1.0; 8]).expect("a prediction");
+    let both = network.predict(vec![-1.0; 8]).expect("a prediction");
     assert!(
-        width.iter().all(|y| *y < 0.0),
-        "relu of a negative sum, and the sum itself: {width:?}"
+        both.iter().all(|y| *y < 0.0),
+        "relu of a negative sum, and the sum itself: {both:?}"
     );
 }
 

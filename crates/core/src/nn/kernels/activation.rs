@@ -69,8 +69,7 @@ fn with_value<W: WithValue>(activation: Activation, work: W) -> Option<W::Output
         }),
         Activation::Softplus => work.with(Function, softplus),
         Activation::Softsign => work.with(Arithmetic, |x| x / (1.0 + x.abs())),
-        // A product with zero, and not zero: NaN stays NaN.
-        Activation::Relu => work.with(Arithmetic, |x| if x > 0.0 { x } else { 0.0 * x }),
+        Activation::Relu => work.with(Arithmetic, relu),
         Activation::Tanh => work.with(Function, f32::tanh),
         Activation::Sigmoid => work.with(Function, sigmoid),
         Activation::HardSigmoid => work.with(Arithmetic, |x| (0.2 * x + 0.5).clamp(0.0, 1.0)),
@@ -155,13 +154,25 @@ fn with_slope<W: WithSlope>(activation: Activation, work: W) -> Option<W::Output
         }),
         Activation::Softplus => work.with(|y, dy| dy * -(-y).exp_m1()),
         Activation::Softsign => work.with(|y, dy| dy * (1.0 - y.abs()).powi(2)),
-        // A product with zero would let an infinite gradient through as NaN; a select does not.
-        Activation::Relu => work.with(|y, dy| if y > 0.0 { dy } else { 0.0 }),
+        Activation::Relu => work.with(relu_gradient),
         Activation::Tanh => work.with(|y, dy| dy * (1.0 - y * y)),
         Activation::Sigmoid => work.with(|y, dy| dy * (y * (1.0 - y))),
         Activation::HardSigmoid => work.with(|y, dy| dy * if y > 0.0 && y < 1.0 { 0.2 } else { 0.0 }),
         Activation::Exponential => work.with(|y, dy| dy * y),
     })
+}
+
+/// `x` above 0, else a product with zero, and not zero: NaN stays NaN.
+#[inline(always)]
+pub(super) fn relu(x: f32) -> f32 {
+    if x > 0.0 { x } else { 0.0 * x }
+}
+
+/// The gradient of relu's argument from that of its result: `y` is either of the two. A product with zero would let an infinite gradient
+/// through as NaN; a select does not.
+#[inline(always)]
+pub(super) fn relu_gradient(y: f32, dy: f32) -> f32 {
+    if y > 0.0 { dy } else { 0.0 }
 }
 
 fn elu(x: f32) -> f32 {

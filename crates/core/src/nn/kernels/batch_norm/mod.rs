@@ -18,6 +18,7 @@
 mod walk;
 
 use self::walk::{map, sums};
+use super::activation::{relu, relu_gradient};
 
 /// How a tensor's axes fall around the normalised one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,11 +98,7 @@ impl Normalization<'_> {
     pub fn forward(&self, x: &[f32]) -> Vec<f32> {
         let line = self.line();
         if self.rectified {
-            // A product with zero, and not zero: NaN stays NaN.
-            map((x, x), self.axes, line, |x, _, line| match on_line(x, line) {
-                y if y > 0.0 => y,
-                y => 0.0 * y,
-            })
+            map((x, x), self.axes, line, |x, _, line| relu(on_line(x, line)))
         } else {
             map((x, x), self.axes, line, |x, _, line| on_line(x, line))
         }
@@ -131,7 +128,7 @@ impl Normalization<'_> {
         let [beta, along] = if self.rectified {
             let numbers = [mean.to_vec(), factor.clone(), shift.clone()];
             sums((x, dy), axes, numbers, |x, dy, [mean, factor, shift]| {
-                sum(x, passed(dy, on_line(x, [factor, shift])), mean)
+                sum(x, relu_gradient(on_line(x, [factor, shift]), dy), mean)
             })
         } else {
             sums((x, dy), axes, [mean.to_vec()], |x, dy, [mean]| sum(x, dy, mean))
@@ -159,7 +156,7 @@ impl Normalization<'_> {
                 axes,
                 numbers,
                 |x, dy, [factor, average, slope, mean, shift]| {
-                    let dy = passed(dy, on_line(x, [factor, shift]));
+                    let dy = relu_gradient(on_line(x, [factor, shift]), dy);
                     dx(x, dy, [factor, average, slope, mean])
                 },
             )
@@ -179,12 +176,6 @@ impl Normalization<'_> {
 #[inline(always)]
 fn on_line(x: f32, [factor, shift]: [f32; 2]) -> f32 {
     x * factor + shift
-}
-
-/// What relu lets through of the gradient `dy` of its result, where its argument is `y`.
-#[inline(always)]
-fn passed(dy: f32, y: f32) -> f32 {
-    if y > 0.0 { dy } else { 0.0 }
 }
 
 /// The gradients of a [`Normalization`].

@@ -56,9 +56,7 @@ pub(super) fn fused(first: &Place<'_>, second: &Place<'_>, second_is_last: bool)
                 Recurrent::of(layer, &second.layer.kind, second.number, true)?.behind(embedding),
             ))
         }
-        (LayerKind::BatchNormalization(norm), next)
-            if taken_in::alone(next) == Some(Activation::Relu) && !second_is_last =>
-        {
+        (LayerKind::BatchNormalization(norm), next) if taken_in::alone(next) == Some(Activation::Relu) => {
             Some(Box::new(elementwise::batch_norm(first, norm, true).ok()?))
         }
         _ => None,
