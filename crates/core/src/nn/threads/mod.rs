@@ -15,7 +15,7 @@ mod unset;
 
 pub use self::build::{Zero, build, build_pair_unset, build_unset, each, group_rows, reduction_groups, sum_groups};
 pub use self::denormals::{flush_denormals, with_flushed_denormals};
-pub use self::pieces::{even_pieces, in_order, share, spreads};
+pub use self::pieces::{begun_in_order, even_pieces, in_order, share, spreads};
 pub use self::scratch::{Aligned, Listed, with_list, with_room, with_scratch};
 pub use self::unset::Unset;
 

@@ -7,6 +7,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread::LocalKey;
 
+use rayon::prelude::*;
+
 use super::{WORTH_WAKING_THREADS, group_rows};
 use crate::nn::kernels::simd::Isa;
 
@@ -89,6 +91,31 @@ pub fn in_order<R: Send, E: Send>(
         queue.failed.map_or(Ok(()), Err)?;
     }
     Ok(())
+}
+
+/// Computes work on each of `items`, and gives back the results in the items' order.
+///
+/// Items are begun in their order, each by the next thread that is free. If the largest are first, all threads come to an end at
+/// nearly the same time; dealt out beforehand, some would wait for the one that was dealt more.
+pub fn begun_in_order<T: Send, R: Send>(items: Vec<T>, work: impl Fn(T) -> R + Sync) -> Vec<R> {
+    let threads = rayon::current_num_threads().min(items.len());
+    if threads <= 1 {
+        return items.into_iter().map(work).collect();
+    }
+    let left = Mutex::new(items.into_iter().enumerate());
+    let next = || left.lock().unwrap_or_else(PoisonError::into_inner).next();
+    let one_thread = |_| -> Vec<(usize, R)> {
+        std::iter::from_fn(next)
+            .map(|(index, item)| (index, work(item)))
+            .collect()
+    };
+    let mut done: Vec<(usize, R)> = (0..threads)
+        .into_par_iter()
+        .with_max_len(1)
+        .flat_map_iter(one_thread)
+        .collect();
+    done.sort_unstable_by_key(|&(index, _)| index);
+    done.into_iter().map(|(_, result)| result).collect()
 }
 
 /// Results on their way to `take`, which wait for those of the pieces before theirs.
@@ -174,6 +201,41 @@ mod tests {
                 assert_eq!(*sum, expected);
             }
         }
+    }
+
+    #[test]
+    fn results_come_in_the_order_of_the_items_whichever_thread_is_free() {
+        for threads in [1, 2, 7] {
+            pool(threads).unwrap().install(|| {
+                for count in [0, 1, 5, 100] {
+                    let mut numbers = vec![0; count];
+                    let items: Vec<(usize, &mut usize)> = numbers.iter_mut().enumerate().collect();
+                    let results = begun_in_order(items, |(index, number)| {
+                        *number = index * index;
+                        index
+                    });
+                    assert!(results.into_iter().eq(0..count));
+                    assert!(numbers.into_iter().eq((0..count).map(|index| index * index)));
+                }
+            });
+        }
+    }
+
+    #[test]
+    fn a_thread_that_is_free_takes_what_another_is_too_busy_for() {
+        pool(2).unwrap().install(|| {
+            // The first item ends only when all others have been computed.
+            let others = AtomicUsize::new(0);
+            begun_in_order((0..9).collect(), |item| {
+                if item == 0 {
+                    while others.load(Ordering::Relaxed) < 8 {
+                        std::thread::yield_now();
+                    }
+                } else {
+                    others.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+        });
     }
 
     #[test]

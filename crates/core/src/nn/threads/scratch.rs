@@ -74,7 +74,7 @@ listed!(u8);
 listed!(usize);
 
 /// Values that begin at a cache line: a vector of 64 bytes that straddles two lines takes twice the time to load.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub struct Aligned {
     values: Vec<f32>,
     start: usize,

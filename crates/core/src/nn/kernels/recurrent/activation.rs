@@ -52,21 +52,21 @@ fn exp2<S: Simd>(s: S, x: S::Vector) -> S::Vector {
     for &coefficient in COEFFICIENTS[..5].iter().rev() {
         sum = s.mul_add(sum, f, s.splat(coefficient));
     }
-    s.mul(sum, s.power_of_two(n))
+    s.scale(sum, n)
 }
 
 /// `1 / (1 + e^-x)`
 #[inline(always)]
 pub(super) fn sigmoid<S: Simd>(s: S, x: S::Vector) -> S::Vector {
     let e = exp2(s, s.mul(x, s.splat(-std::f32::consts::LOG2_E)));
-    s.div(s.splat(1.0), s.add(s.splat(1.0), e))
+    s.reciprocal(s.add(s.splat(1.0), e))
 }
 
 /// `(1 - e^-2x) / (1 + e^-2x)`
 #[inline(always)]
 pub(super) fn tanh<S: Simd>(s: S, x: S::Vector) -> S::Vector {
     let e = exp2(s, s.mul(x, s.splat(-2.0 * std::f32::consts::LOG2_E)));
-    s.div(s.sub(s.splat(1.0), e), s.add(s.splat(1.0), e))
+    s.mul(s.sub(s.splat(1.0), e), s.reciprocal(s.add(s.splat(1.0), e)))
 }
 
 struct Apply<'a> {

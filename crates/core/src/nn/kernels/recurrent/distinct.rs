@@ -8,12 +8,13 @@ use rayon::prelude::*;
 
 use super::lanes::Lanes;
 use super::layer::{Layer, RecurrentError};
+use super::packed::Packed;
 use super::plan::Plan;
-use super::product::{Packed, padded};
+use super::product::padded;
 use super::projection::{Batch, Projection};
 use crate::nn::kernels::embedding::index;
 use crate::nn::kernels::simd::{Isa, Simd, Work, run};
-use crate::nn::threads::with_flushed_denormals;
+use crate::nn::threads::{Aligned, begun_in_order, with_flushed_denormals};
 
 /// Distinct ids that are computed together.
 const TOGETHER: usize = 64;
@@ -63,9 +64,9 @@ impl Distinct {
     }
 
     /// `P = E K + b`, rows [`Projection::stride`] apart.
-    pub(super) fn project(&self, projection: &Projection<'_>, table: &[f32], features: usize) -> Vec<f32> {
+    pub(super) fn project(&self, projection: &Projection<'_>, table: &[f32], features: usize) -> Aligned {
         let stride = projection.stride();
-        let mut projected = vec![0.0; self.ids.len() * stride];
+        let mut projected = Aligned::zeroed(self.ids.len() * stride);
         projected
             .par_chunks_mut(TOGETHER * stride)
             .zip(self.ids.par_chunks(TOGETHER))
@@ -81,51 +82,68 @@ impl Distinct {
     }
 
     /// `dK`, padded, and `dE` scattered to the table's rows, each only if asked for. `gradients` are the blocks' gates' gradients in
-    /// the plan's order, `kept` numbers per step.
-    pub(super) fn gradients(
+    /// the plan's order, `kept` numbers per step, and `trunk` computes the trunk's: one thread does while the others sum the ids that
+    /// do not appear there.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "what the gradients are of, and the two ways to them"
+    )]
+    pub(super) fn gradients<'g>(
         &self,
         isa: Isa,
         layer: &Layer,
         projection: &Projection<'_>,
         table: &[f32],
-        gradients: &[&[f32]],
+        gradients: &[&'g [f32]],
+        trunk: impl FnOnce() -> &'g [f32] + Send,
         needs: (bool, bool),
     ) -> (Option<Vec<f32>>, Option<Vec<f32>>) {
         let (features, columns, kept) = (layer.features, layer.columns(), layer.kept());
-        let uses = Uses::new(self, gradients, kept);
+        let in_blocks: usize = gradients.iter().map(|block| block.len() / kept.max(1)).sum();
+        let (block_slots, trunk_slots) = self.slots.split_at(in_blocks);
+        let in_blocks = Uses::new(self.ids.len(), block_slots, gradients, kept);
         let stride = padded(features);
         let chunks = self.ids.len().div_ceil(TOGETHER);
         let sums = chunks.min(MOST_SUMS);
-        let parts: Vec<(Vec<f32>, Vec<f32>)> = (0..sums)
-            .into_par_iter()
-            .with_max_len(1)
-            .map(|sum| {
-                with_flushed_denormals(|| {
-                    let mut dk = vec![0.0; if needs.0 { features * projection.stride() } else { 0 }];
-                    let mut de_all = Vec::new();
-                    let (mut dp, mut de) = (Vec::new(), vec![0.0; TOGETHER * stride]);
-                    let mut memory = (Packed::default(), Vec::new());
-                    for chunk in chunks * sum / sums..chunks * (sum + 1) / sums {
-                        let slots = chunk * TOGETHER..self.ids.len().min((chunk + 1) * TOGETHER);
-                        let rows = vec![0; slots.len()];
-                        uses.sum(isa, slots.clone(), columns, &mut dp);
-                        let dp = Batch::new(&dp, columns, &rows);
-                        if needs.0 {
-                            let embeddings = embeddings(&self.ids[slots.clone()], table, features);
-                            let e = Batch::new(&embeddings, features, &rows);
-                            projection.weight_gradient(e, dp, &mut dk, &mut memory);
-                        }
-                        if needs.1 {
-                            projection.input_gradient(dp, false, &mut de, &mut memory.1);
-                            for de in de.chunks_exact(stride).take(slots.len()) {
-                                de_all.extend_from_slice(&de[..features]);
-                            }
-                        }
+        let chunks_of = |sum: usize| chunks * sum / sums..chunks * (sum + 1) / sums;
+        let one_sum = |sum: usize, in_trunk: Option<&Uses<'_>>| {
+            let mut dk = vec![0.0; if needs.0 { features * projection.stride() } else { 0 }];
+            let mut de_all = Vec::new();
+            let (mut dp, mut de) = (Vec::new(), vec![0.0; TOGETHER * stride]);
+            let mut memory = (Packed::default(), Vec::new());
+            for chunk in chunks_of(sum) {
+                let slots = chunk * TOGETHER..self.ids.len().min((chunk + 1) * TOGETHER);
+                let rows = vec![0; slots.len()];
+                dp.clear();
+                dp.resize(slots.len() * columns, 0.0);
+                for uses in [Some(&in_blocks), in_trunk].into_iter().flatten() {
+                    uses.sum(isa, slots.clone(), &mut dp);
+                }
+                let dp = Batch::new(&dp, columns, &rows);
+                if needs.0 {
+                    let embeddings = embeddings(&self.ids[slots.clone()], table, features);
+                    let e = Batch::new(&embeddings, features, &rows);
+                    projection.weight_gradient(e, dp, &mut dk, &mut memory);
+                }
+                if needs.1 {
+                    projection.input_gradient(dp, false, &mut de, &mut memory.1);
+                    for de in de.chunks_exact(stride).take(slots.len()) {
+                        de_all.extend_from_slice(&de[..features]);
                     }
-                    (dk, de_all)
-                })
-            })
-            .collect();
+                }
+            }
+            (dk, de_all)
+        };
+        let all_sums = |which: &[usize], in_trunk: Option<&Uses<'_>>| -> Vec<(Vec<f32>, Vec<f32>)> {
+            begun_in_order(which.to_vec(), |sum| with_flushed_denormals(|| one_sum(sum, in_trunk)))
+        };
+        // Ids that only the trunk has come last.
+        let first_in_trunk = trunk_slots.iter().min().map_or(self.ids.len(), |&slot| slot as usize);
+        let (apart, behind): (Vec<usize>, Vec<usize>) =
+            (0..sums).partition(|&sum| chunks_of(sum).end * TOGETHER <= first_in_trunk);
+        let (trunk, mut parts) = rayon::join(trunk, || all_sums(&apart, None));
+        let in_trunk = Uses::new(self.ids.len(), trunk_slots, &[trunk], kept);
+        parts.extend(all_sums(&behind, Some(&in_trunk)));
         let mut dk = needs.0.then(|| vec![0.0; features * projection.stride()]);
         let mut table_gradient = needs.1.then(|| vec![0.0; table.len()]);
         if let Some(dk) = &mut dk {
@@ -169,28 +187,28 @@ struct Uses<'a> {
 }
 
 impl<'a> Uses<'a> {
-    fn new(distinct: &Distinct, gradients: &[&'a [f32]], kept: usize) -> Self {
-        let mut starts = vec![0; distinct.ids.len() + 1];
-        for &slot in &distinct.slots {
+    /// `slots` of `ids` ids, and the gradients of the steps they belong to, `kept` numbers each.
+    fn new(ids: usize, slots: &[u32], gradients: &[&'a [f32]], kept: usize) -> Self {
+        let mut starts = vec![0; ids + 1];
+        for &slot in slots {
             starts[slot as usize + 1] += 1;
         }
         for slot in 1..starts.len() {
             starts[slot] += starts[slot - 1];
         }
         let mut next = starts.clone();
-        let mut rows: Vec<&[f32]> = vec![&[]; distinct.slots.len()];
+        let mut rows: Vec<&[f32]> = vec![&[]; slots.len()];
         let steps = gradients.iter().flat_map(|block| block.chunks_exact(kept.max(1)));
-        for (&slot, step) in distinct.slots.iter().zip(steps) {
+        for (&slot, step) in slots.iter().zip(steps) {
             rows[next[slot as usize]] = step;
             next[slot as usize] += 1;
         }
         Self { starts, rows }
     }
 
-    /// The sums of the ids at `slots`, `columns` numbers each.
-    fn sum(&self, isa: Isa, slots: std::ops::Range<usize>, columns: usize, sums: &mut Vec<f32>) {
-        sums.clear();
-        sums.resize(slots.len() * columns, 0.0);
+    /// Adds the gradients of the ids at `slots` to `sums`, as many numbers for each.
+    fn sum(&self, isa: Isa, slots: std::ops::Range<usize>, sums: &mut [f32]) {
+        let columns = sums.len() / slots.len().max(1);
         for (slot, sum) in slots.zip(sums.chunks_exact_mut(columns.max(1))) {
             run(
                 isa,

@@ -1,6 +1,7 @@
 //! The way forward: blocks of rows, each through all of its steps.
 
-use rayon::prelude::*;
+use std::collections::VecDeque;
+use std::sync::mpsc::sync_channel;
 
 use super::Saved;
 use super::distinct::Distinct;
@@ -12,7 +13,7 @@ use super::step::{Forward, Projected};
 use super::walk::{SavedBlock, TOGETHER, Walk, deal, saved_blocks, saved_widths};
 use crate::nn::kernels::embedding::gather;
 use crate::nn::kernels::simd::Isa;
-use crate::nn::threads::with_flushed_denormals;
+use crate::nn::threads::{Aligned, begun_in_order, with_flushed_denormals};
 
 /// Computes a layer on one instruction set.
 pub(super) fn forward_on(
@@ -40,15 +41,23 @@ pub(super) fn forward_on(
 }
 
 /// The states of the trunk after each number of steps, `[steps + 1, units]`.
+#[derive(Default)]
 struct Trace {
     h: Vec<f32>,
     c: Vec<f32>,
 }
 
 /// A block at its end.
+#[derive(Default)]
 struct Walked {
     h: Vec<f32>,
     c: Vec<f32>,
+}
+
+/// Some rows of `states`, `width` numbers each.
+fn rows_of(states: &[f32], rows: &[usize], width: usize) -> Vec<f32> {
+    let of = |row: &usize| &states[row * width..(row + 1) * width];
+    rows.iter().flat_map(of).copied().collect()
 }
 
 /// The input's projections, if they are made for the whole batch.
@@ -66,69 +75,41 @@ fn run(
     let plan = Plan::new(layer, call);
     let walk = Walk::new(isa, layer, weights, call, false);
     let mut distinct = None;
-    let mut projected = Vec::new();
+    let mut projected = Aligned::default();
     if let Input::Ids { ids, table } = call.input {
         let input_dim = table.len().checked_div(layer.features).unwrap_or(0);
         let found = Distinct::new(layer, &plan, ids, steps, input_dim)?;
         projected = found.project(&walk.input, table, layer.features);
         distinct = Some(found);
     }
-    let words: Words<'_> = distinct.as_ref().map(|distinct| (distinct, projected.as_slice()));
+    let words: Words<'_> = distinct.as_ref().map(|distinct| (distinct, &*projected));
 
     let carry = if layer.cell.has_carry() { units } else { 0 };
-    let mut trace = Trace {
-        h: vec![0.0; units],
-        c: vec![0.0; carry],
-    };
     let per_step: usize = saved_widths(layer).iter().sum();
     let mut memory = Memory::take(if training { plan.total * per_step } else { 0 });
-    let mut saved = saved_blocks(layer, &plan, &mut memory);
-    if let (Some(trunk), Some(saved)) = (&plan.trunk, saved.get_mut(plan.blocks.len())) {
-        let start = (vec![0.0; units], vec![0.0; carry]);
-        walk_block(&walk, trunk, words, start, saved, &mut [], Some(&mut trace));
-    }
+    let saved = saved_blocks(layer, &plan, &mut memory);
 
     let mut h = vec![0.0; batch * units];
     let mut c = vec![0.0; batch * carry];
-    match call.initial {
-        Some(initial) => {
-            h.copy_from_slice(initial.h);
-            c.copy_from_slice(initial.c.unwrap_or_default());
-        }
-        None => {
-            for (row, &shared) in plan.shared.iter().enumerate().filter(|(_, shared)| **shared > 0) {
-                h[row * units..(row + 1) * units].copy_from_slice(&trace.h[shared * units..(shared + 1) * units]);
-                c[row * carry..(row + 1) * carry].copy_from_slice(&trace.c[shared * carry..(shared + 1) * carry]);
+    if let Some(initial) = call.initial {
+        h.copy_from_slice(initial.h);
+        c.copy_from_slice(initial.c.unwrap_or_default());
+    }
+    let width = if layer.return_sequences { steps * units } else { 0 };
+    let mut y = vec![0.0; batch * if layer.return_sequences { width } else { units }];
+    let outputs = deal(if width == 0 { &mut [] } else { &mut y }, width, &plan.blocks);
+
+    let (walked, trace) = walk_all(&walk, &plan, words, (&h, &c), saved, outputs);
+    if plan.trunk.is_some() {
+        for (row, &shared) in plan.shared.iter().enumerate() {
+            h[row * units..(row + 1) * units].copy_from_slice(&trace.h[shared * units..(shared + 1) * units]);
+            c[row * carry..(row + 1) * carry].copy_from_slice(&trace.c[shared * carry..(shared + 1) * carry]);
+            if layer.return_sequences {
+                let own = row * width..row * width + shared * units;
+                y[own].copy_from_slice(&trace.h[units..(shared + 1) * units]);
             }
         }
     }
-
-    let width = if layer.return_sequences { steps * units } else { 0 };
-    let mut y = vec![0.0; batch * if layer.return_sequences { width } else { units }];
-    if layer.return_sequences {
-        for (row, &shared) in plan.shared.iter().enumerate() {
-            let own = row * width..row * width + shared * units;
-            y[own].copy_from_slice(&trace.h[units..(shared + 1) * units]);
-        }
-    }
-    let start = |block: &Block| {
-        let rows = |states: &[f32], width: usize| {
-            block
-                .rows
-                .iter()
-                .flat_map(|row| &states[row * width..(row + 1) * width])
-                .copied()
-                .collect::<Vec<f32>>()
-        };
-        (rows(&h, units), rows(&c, carry))
-    };
-    let mut outputs = deal(if width == 0 { &mut [] } else { &mut y }, width, &plan.blocks);
-    let jobs = plan.blocks.par_iter().with_max_len(1).zip(&mut outputs).zip(&mut saved);
-    let walk_one = |((block, y), saved): ((&Block, &mut Vec<&mut [f32]>), &mut SavedBlock<'_>)| {
-        with_flushed_denormals(|| walk_block(&walk, block, words, start(block), saved, y, None))
-    };
-    let walked: Vec<Walked> = jobs.map(walk_one).collect();
-
     for (block, walked) in plan.blocks.iter().zip(&walked) {
         for (r, &row) in block.rows.iter().enumerate() {
             h[row * units..(row + 1) * units].copy_from_slice(&walked.h[r * units..(r + 1) * units]);
@@ -155,7 +136,71 @@ fn run(
     })
 }
 
-/// Walks a block from its states before the first step to those after the last.
+/// Walks all blocks and the trunk. One thread walks the trunk, before all else; a block begins when the trunk has passed the states
+/// that its rows begin with. Without a trunk those are `states`, `[batch, units]`.
+fn walk_all<'a>(
+    walk: &'a Walk<'_>,
+    plan: &'a Plan,
+    words: Words<'a>,
+    states: (&[f32], &[f32]),
+    mut saved: Vec<SavedBlock<'a>>,
+    outputs: Vec<Vec<&'a mut [f32]>>,
+) -> (Vec<Walked>, Trace) {
+    let units = walk.layer.units;
+    let carry = if walk.layer.cell.has_carry() { units } else { 0 };
+    let mut trace = Trace::default();
+    let trunk_saved = saved.split_off(plan.blocks.len()).pop();
+    let mut leaving = VecDeque::new();
+    let mut tasks: Vec<Box<dyn FnOnce() -> Walked + Send + '_>> = Vec::new();
+    for ((block, mut y), mut saved) in plan.blocks.iter().zip(outputs).zip(saved) {
+        let (ready, start) = sync_channel(1);
+        if plan.trunk.is_some() {
+            let last = block.rows.iter().map(|&row| plan.shared[row]).max();
+            leaving.push_back((last, block, ready));
+        } else {
+            // The channel has room for them, and its other end is still here.
+            let _ = ready.send((
+                rows_of(states.0, &block.rows, units),
+                rows_of(states.1, &block.rows, carry),
+            ));
+        }
+        tasks.push(Box::new(move || {
+            // Nothing comes if whoever walks the trunk panics, which ends all of this.
+            let start = start.recv().unwrap_or_default();
+            if start.0.is_empty() {
+                return Walked::default();
+            }
+            walk_block(walk, block, words, start, &mut saved, &mut y, |_, _| {})
+        }));
+    }
+    if let (Some(trunk), Some(mut saved)) = (&plan.trunk, trunk_saved) {
+        let start = (vec![0.0; units], vec![0.0; carry]);
+        let trace = &mut trace;
+        let mut passed = move |h: &[f32], c: &[f32]| {
+            trace.h.extend_from_slice(h);
+            trace.c.extend_from_slice(c);
+            let passed = trace.h.len() / units - 1;
+            while leaving.front().is_some_and(|(last, ..)| *last <= Some(passed))
+                && let Some((_, block, ready)) = leaving.pop_front()
+            {
+                let left: Vec<usize> = block.rows.iter().map(|&row| plan.shared[row]).collect();
+                let _ = ready.send((rows_of(&trace.h, &left, units), rows_of(&trace.c, &left, carry)));
+            }
+        };
+        tasks.insert(
+            0,
+            Box::new(move || {
+                passed(&start.0, &start.1);
+                walk_block(walk, trunk, words, start, &mut saved, &mut [], passed)
+            }),
+        );
+    }
+    let mut walked = begun_in_order(tasks, with_flushed_denormals);
+    let blocks = walked.split_off(walked.len() - plan.blocks.len());
+    (blocks, trace)
+}
+
+/// Walks a block from its states before the first step to those after the last; `passed` sees those after each.
 fn walk_block(
     walk: &Walk<'_>,
     block: &Block,
@@ -163,7 +208,7 @@ fn walk_block(
     start: (Vec<f32>, Vec<f32>),
     saved: &mut SavedBlock<'_>,
     y: &mut [&mut [f32]],
-    mut trace: Option<&mut Trace>,
+    mut passed: impl FnMut(&[f32], &[f32]),
 ) -> Walked {
     let (mut h, mut c) = start;
     let units = walk.layer.units;
@@ -172,7 +217,7 @@ fn walk_block(
     let most = block.rows.len();
     let z_stride = walk.recurrent.stride();
     let x_stride = walk.input.stride();
-    let mut z = vec![0.0; most * z_stride];
+    let mut z = Aligned::zeroed(most * z_stride);
     let training = !saved.kept.is_empty();
     let mut unkept = vec![0.0; if training { 0 } else { most * kept_width }];
     let (mut values, mut rows, mut scratch) = (Vec::new(), Vec::new(), Vec::new());
@@ -242,10 +287,7 @@ fn walk_block(
                 y[position * units..(position + 1) * units].copy_from_slice(&h[r * units..(r + 1) * units]);
             }
         }
-        if let Some(trace) = trace.as_deref_mut() {
-            trace.h.extend_from_slice(&h);
-            trace.c.extend_from_slice(&c);
-        }
+        passed(&h, &c);
     }
     Walked { h, c }
 }

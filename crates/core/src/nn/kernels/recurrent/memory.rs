@@ -6,15 +6,17 @@
 use std::ops::{Deref, DerefMut};
 use std::sync::{Mutex, PoisonError};
 
+use crate::nn::threads::Aligned;
+
 /// How much is kept: as many recurrent layers as a network has at most in practice.
 const MOST_KEPT: usize = 8;
 
-static FREE: Mutex<Vec<Vec<f32>>> = Mutex::new(Vec::new());
+static FREE: Mutex<Vec<Aligned>> = Mutex::new(Vec::new());
 
-/// Numbers with whatever was left in them; returned when dropped.
+/// Numbers with whatever was left in them, beginning at a cache line; returned when dropped.
 #[derive(Debug, Default)]
 pub(super) struct Memory {
-    values: Vec<f32>,
+    values: Aligned,
     len: usize,
 }
 
@@ -22,8 +24,8 @@ impl Memory {
     /// `len` numbers of any value.
     pub(super) fn take(len: usize) -> Self {
         let mut free = FREE.lock().unwrap_or_else(PoisonError::into_inner);
-        let fitting = |values: &&Vec<f32>| values.len() >= len;
-        let smallest = free.iter().filter(fitting).map(Vec::len).min();
+        let fitting = |values: &&Aligned| values.len() >= len;
+        let smallest = free.iter().filter(fitting).map(|values| values.len()).min();
         let place = free.iter().position(|values| Some(values.len()) == smallest);
         // If none fits, the largest has been outgrown.
         let place = place.or_else(|| (0..free.len()).max_by_key(|&at| free[at].len()));
@@ -33,7 +35,7 @@ impl Memory {
         drop(free);
         // Batches differ: a little more is asked for than needed now.
         Self {
-            values: found.unwrap_or_else(|| vec![0.0; len + len / 8]),
+            values: found.unwrap_or_else(|| Aligned::zeroed(len + len / 8)),
             len,
         }
     }

@@ -3,7 +3,7 @@
 //! One call walks a whole batch through all of its steps:
 //!
 //! - `plan`: which steps are computed at all (masks, shared prefixes) and which rows walk together;
-//! - `projection`: the products with kernel and recurrent kernel and their gradients, with dropout; `product` is the loop below;
+//! - `projection`: the products with kernel and recurrent kernel and their gradients, with dropout; `product`, `packed` and `tile` are the loops below;
 //! - `distinct`: an Embedding in front, computed once for each distinct id;
 //! - `lstm`, `gru`, `simple`: the algebra of one step, and `activation` what it passes through;
 //! - `forward`, `backward`: the walk itself.
@@ -25,6 +25,7 @@ mod lanes;
 mod layer;
 mod lstm;
 mod memory;
+mod packed;
 mod plan;
 mod product;
 mod projection;
@@ -33,6 +34,7 @@ mod size;
 mod step;
 #[cfg(test)]
 mod tests;
+mod tile;
 mod walk;
 
 pub use crate::keras::activation::Activation;

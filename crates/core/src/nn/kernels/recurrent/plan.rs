@@ -129,14 +129,14 @@ impl Plan {
         let (idle, mut order): (Vec<usize>, Vec<usize>) = (0..batch).partition(|&row| length(row) + shared[row] == 0);
         order.retain(|&row| length(row) > 0);
         order.sort_by_key(|&row| std::cmp::Reverse(length(row)));
-        let mut blocks: Vec<Block> = cut(layer, order.len())
+        let lengths: Vec<usize> = order.iter().map(|&row| length(row)).collect();
+        let mut blocks: Vec<Block> = cut(layer, &lengths)
             .into_iter()
-            .map(|rows| {
-                let rows = &order[rows];
+            .map(|range| {
+                let rows = &order[range.clone()];
                 let begins = rows.iter().map(|&row| shared[row]).collect();
-                let lengths: Vec<usize> = rows.iter().map(|&row| length(row)).collect();
                 let listed = call.mask.map(|_| rows.iter().map(|&row| lists[row].clone()).collect());
-                Block::new(rows.to_vec(), begins, &lengths, listed, steps)
+                Block::new(rows.to_vec(), begins, &lengths[range], listed, steps)
             })
             .collect();
         let mut total = 0;
@@ -160,14 +160,50 @@ impl Plan {
     }
 }
 
-/// The blocks of `rows` rows. Few rows make many blocks for the threads; but each step of a block reads the whole recurrent kernel, which
-/// must pay when it is too big for the second-level cache.
-fn cut(layer: &Layer, rows: usize) -> Vec<Range<usize>> {
+/// The blocks of rows whose lists have these lengths, longest first. Few rows make many blocks for the threads; but each step of a
+/// block reads the whole recurrent kernel, which must pay when it is too big for the second-level cache.
+///
+/// Threads take the blocks in turn, longest lists first. So two blocks are cut to hold equally many steps. More of them come out even
+/// by being many, and blocks of equally many steps would end with ones of too many rows, and begin with ones of too few to be fast:
+/// they are cut between equal numbers of steps and equal numbers of rows, by the square roots of the lengths.
+fn cut(layer: &Layer, lengths: &[usize]) -> Vec<Range<usize>> {
     const BIG: usize = 1 << 17;
     /// Rows that are not cut in two for a second thread.
     const FEW: usize = 16;
+    let rows = lengths.len();
     let most = if layer.units * layer.columns() <= BIG { 24 } else { 48 };
-    even_pieces(rows, most.min(rows.div_ceil(2).max(FEW)))
+    let most = most.min(rows.div_ceil(2).max(FEW));
+    let even = even_pieces(rows, most);
+    if lengths.first() == lengths.last() {
+        return even;
+    }
+    let weight = |&length: &usize| {
+        let length = u32::try_from(length).map_or(f64::MAX, f64::from);
+        if even.len() == 2 { length } else { length.sqrt() }
+    };
+    let weights: Vec<f64> = lengths.iter().map(weight).collect();
+    let mut left: f64 = weights.iter().sum();
+    let most = if even.len() == 2 { rows } else { most };
+    let mut end = 0;
+    let mut blocks = Vec::with_capacity(even.len());
+    for behind in (0..even.len()).rev() {
+        #[expect(clippy::cast_precision_loss, reason = "a few blocks")]
+        let share = left / (behind + 1) as f64;
+        let (first, mut sum) = (end, 0.0);
+        // What is left must fill the blocks behind this one, and fit them.
+        while end + behind < rows {
+            let weight = weights[end];
+            let fits = end - first < most && sum + weight / 2.0 <= share;
+            if end > first && !fits && rows - end <= behind * most {
+                break;
+            }
+            sum += weight;
+            end += 1;
+        }
+        left -= sum;
+        blocks.push(first..end);
+    }
+    blocks
 }
 
 struct Prefixes {
@@ -257,7 +293,10 @@ mod tests {
                 return_sequences: false,
                 go_backwards: false,
             };
-            cut(&layer, rows).into_iter().map(|block| block.len()).collect()
+            cut(&layer, &vec![300; rows])
+                .into_iter()
+                .map(|block| block.len())
+                .collect()
         };
         assert_eq!([sizes(100, 1), sizes(100, 16)], [[1], [16]]);
         assert_eq!(sizes(100, 32), [16, 16]);
@@ -266,5 +305,40 @@ mod tests {
         assert_eq!(sizes(256, 32), [16, 16]);
         assert_eq!(sizes(256, 128), [32, 32, 32, 32]);
         assert!(sizes(100, 0).is_empty());
+    }
+
+    #[test]
+    fn rows_of_unlike_lengths_are_cut_into_blocks_that_end_together() {
+        let layer = Layer {
+            cell: Cell::Simple {
+                activation: Activation::Tanh,
+            },
+            features: 8,
+            units: 100,
+            return_sequences: false,
+            go_backwards: false,
+        };
+        let sizes = |lengths: &[usize]| -> Vec<usize> {
+            let blocks = cut(&layer, lengths);
+            assert!(
+                blocks
+                    .iter()
+                    .map(|block| block.start)
+                    .eq([0].into_iter().chain(blocks.iter().map(|b| b.end)).take(blocks.len()))
+            );
+            assert_eq!(blocks.last().map(|block| block.end), Some(lengths.len()));
+            blocks.into_iter().map(|block| block.len()).collect()
+        };
+        let falling = |rows: usize| -> Vec<usize> { (0..rows).map(|row| 500 - 450 * row / rows).collect() };
+        // 4 610 and 4 410 steps.
+        assert_eq!(sizes(&falling(32)), [10, 22]);
+        assert_eq!(sizes(&falling(64)), [12, 13, 16, 23]);
+        assert_eq!(sizes(&falling(128)), [16, 17, 23, 24, 24, 24]);
+        // One row is long: it is a block, and the other blocks hold no more than they may.
+        let mut lengths = vec![3; 100];
+        lengths[0] = 5000;
+        assert_eq!(sizes(&lengths), [1, 20, 20, 20, 19, 20]);
+        lengths.truncate(32);
+        assert_eq!(sizes(&lengths), [1, 31]);
     }
 }

@@ -5,7 +5,8 @@
 
 use std::ops::Range;
 
-use super::product::{Left, Packed, Product, Start, padded};
+use super::packed::{Packed, Right};
+use super::product::{Left, Product, Start, padded};
 use crate::nn::kernels::simd::Isa;
 
 /// Columns of a kernel that are multiplied in one go.
@@ -156,7 +157,7 @@ impl<'a> Projection<'a> {
             Product {
                 m,
                 a: left,
-                b: &part.forward,
+                b: part.forward.right(),
                 start,
                 c,
                 stride,
@@ -173,7 +174,7 @@ impl<'a> Projection<'a> {
         let m = dz.rows.len();
         let (mut add, mut ahead) = (add, dz.ahead);
         for part in &self.parts {
-            let b = &part.backward;
+            let b = part.backward.right();
             let a = Left::rows(&dz.values[part.cut.kept..], dz.stride);
             if self.masks.is_none() {
                 let start = if add { Start::Sum } else { Start::Zero };
@@ -219,18 +220,13 @@ impl<'a> Projection<'a> {
         let (packed, scratch) = memory;
         let n = dz.rows.len();
         for part in &self.parts {
-            packed.fill(
-                self.isa,
-                &dz.values[part.cut.kept..],
-                dz.stride,
-                n,
-                part.cut.columns.len(),
-            );
+            let (gates, width) = (&dz.values[part.cut.kept..], part.cut.columns.len());
+            let b = Right::of_rows(self.isa, gates, dz.stride, n, width, packed);
             let left = self.masked(part, a, scratch);
             let product = Product {
                 m: self.inputs,
                 a: Left::transposed(left.values, left.row),
-                b: packed,
+                b,
                 start: Start::Sum,
                 c: &mut dw[part.cut.columns.start..],
                 stride: self.stride(),

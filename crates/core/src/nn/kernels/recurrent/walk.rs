@@ -47,19 +47,20 @@ pub(super) fn saved_widths(layer: &Layer) -> [usize; 3] {
     ]
 }
 
-/// The memory of a plan's blocks, the trunk last; empty slices when there is none.
+/// The memory of a plan's blocks, the trunk last; empty slices when there is none. The gates of all steps lie in front, one behind
+/// another, so that each step's begin at a cache line if the first's do and a step's fill whole lines.
 pub(super) fn saved_blocks<'m>(layer: &Layer, plan: &Plan, mut memory: &'m mut [f32]) -> Vec<SavedBlock<'m>> {
     let widths = saved_widths(layer);
-    let mut cut = |len: usize| {
-        let (first, rest) = std::mem::take(&mut memory)
-            .split_at_mut_checked(len)
-            .unwrap_or_default();
-        memory = rest;
-        first
-    };
+    // All is empty when there is none.
+    let mut parts = widths.map(|width| memory.split_off_mut(..plan.total * width).unwrap_or_default());
     let block = |block: &Block| {
-        let [kept, h, c] = widths.map(|width| cut(block.total() * width));
-        SavedBlock { kept, h, c }
+        let [kept, h, c] = &mut parts;
+        let [kept_len, h_len, c_len] = widths.map(|width| block.total() * width);
+        SavedBlock {
+            kept: kept.split_off_mut(..kept_len).unwrap_or_default(),
+            h: h.split_off_mut(..h_len).unwrap_or_default(),
+            c: c.split_off_mut(..c_len).unwrap_or_default(),
+        }
     };
     plan.all().map(block).collect()
 }

@@ -46,12 +46,12 @@ pub trait Simd: Copy + Send + Sync {
     fn max(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
     /// `a` where `a < b`, else `b`: so `b` if either is NaN.
     fn min(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
-    /// `a / b`.
-    fn div(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
+    /// `1 / a` to two units in the last place, for values from 1 to 2^126; 0 beyond, for infinity NaN or 0.
+    fn reciprocal(self, a: Self::Vector) -> Self::Vector;
     /// The nearest whole number, for values from -2^22 to 2^22.
     fn round(self, a: Self::Vector) -> Self::Vector;
-    /// `2^n` for whole numbers from -126 to 127.
-    fn power_of_two(self, n: Self::Vector) -> Self::Vector;
+    /// `a * 2^n` for whole numbers `n` from -126 to 127.
+    fn scale(self, a: Self::Vector, n: Self::Vector) -> Self::Vector;
     /// Where `a = b`.
     fn equal(self, a: Self::Vector, b: Self::Vector) -> Self::Mask;
     /// A bit for each lane, the first one's lowest: whether it is chosen.
@@ -64,6 +64,11 @@ pub trait Simd: Copy + Send + Sync {
     /// # Safety
     /// They can be read.
     unsafe fn load(self, from: *const f32) -> Self::Vector;
+    /// Four values from memory, again and again.
+    ///
+    /// # Safety
+    /// They can be read.
+    unsafe fn load_quad(self, from: *const f32) -> Self::Vector;
     /// `count < LANES` values from memory, then zeros.
     ///
     /// # Safety
@@ -138,7 +143,8 @@ pub trait Simd: Copy + Send + Sync {
     /// `of[lane]` for each of `lanes`.
     fn pick(self, lanes: Self::Lanes, of: Self::Vector) -> Self::Vector;
 
-    /// Asks for the cache line at `at` to be brought near; any address will do.
+    /// Asks for the cache line at `at` to be brought into the second-level cache; any address will do. What is read next comes from
+    /// there in time, while the first level, for which it would be too much, keeps what a product works on.
     fn prefetch(self, at: *const f32);
 }
 
@@ -284,7 +290,7 @@ mod tests {
         #[inline(always)]
         fn run<S: Simd>(self, s: S) -> Self::Output {
             let x = self.0;
-            let mut out = vec![Vec::new(); 18];
+            let mut out = vec![Vec::new(); 19];
             for at in (0..x.len() - 2 * S::LANES).step_by(S::LANES) {
                 // SAFETY: three vectors fit before the end of `x`, and the buffers are as long as a vector.
                 unsafe {
@@ -305,9 +311,9 @@ mod tests {
                         first,
                         s.load_bytes(bytes.as_ptr()),
                         s.min(a, b),
-                        s.div(a, b),
+                        s.reciprocal(s.add(s.splat(2.0), b)),
                         s.round(s.mul(a, s.splat(8.0))),
-                        s.power_of_two(s.max(s.round(s.mul(a, s.splat(8.0))), s.splat(-9.0))),
+                        s.scale(b, s.max(s.round(s.mul(a, s.splat(8.0))), s.splat(-9.0))),
                     ];
                     s.prefetch(x.as_ptr());
                     // Whole turns more than needed, and backwards: twice is forwards.
@@ -333,6 +339,9 @@ mod tests {
                     let mut turned = [7.0; 16 * 5];
                     s.store_turned(turned.as_mut_ptr(), 5, [a, b, first, s.add(a, b)]);
                     out[17].extend(&turned[..S::LANES * 5]);
+                    let mut quads = [7.0; 16];
+                    s.store(quads.as_mut_ptr(), s.load_quad(&raw const x[at]));
+                    out[18].extend(&quads[..S::LANES]);
                     let mut lanes = [7.0; 16];
                     s.store_first(lanes.as_mut_ptr(), S::LANES - 1, a);
                     out[12].extend(&lanes[..S::LANES]);
@@ -343,7 +352,7 @@ mod tests {
     }
 
     fn expected(x: &[f32], lanes: usize) -> Vec<Vec<f32>> {
-        let mut out = vec![Vec::new(); 18];
+        let mut out = vec![Vec::new(); 19];
         for at in (0..x.len() - 2 * lanes).step_by(lanes) {
             for lane in 0..lanes {
                 let (a, b) = (x[at + lane], x[at + lane + lanes]);
@@ -359,9 +368,9 @@ mod tests {
                     if last { 0.0 } else { a },
                     if above || a == b { 255.0 } else { 3.0 },
                     if a < b { a } else { b },
-                    a / b,
+                    1.0 / (2.0 + b),
                     (8.0 * a).round_ties_even(),
-                    (8.0 * a).round_ties_even().max(-9.0).exp2(),
+                    b * (8.0 * a).round_ties_even().max(-9.0).exp2(),
                     if last { 7.0 } else { a },
                     x[at + lanes - 1 - lane],
                     a,
@@ -374,6 +383,7 @@ mod tests {
                     out[16].push(a);
                 }
                 out[17].extend([a, b, if last { 0.0 } else { a }, a + b, 7.0]);
+                out[18].push(x[at + lane % 4]);
             }
         }
         out

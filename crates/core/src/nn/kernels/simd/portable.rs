@@ -62,8 +62,8 @@ impl Simd for Portable {
     }
 
     #[inline(always)]
-    fn div(self, a: Self::Vector, b: Self::Vector) -> Self::Vector {
-        each(|i| a[i] / b[i])
+    fn reciprocal(self, a: Self::Vector) -> Self::Vector {
+        each(|i| 1.0 / a[i])
     }
 
     #[inline(always)]
@@ -74,9 +74,9 @@ impl Simd for Portable {
     }
 
     #[inline(always)]
-    fn power_of_two(self, n: Self::Vector) -> Self::Vector {
+    fn scale(self, a: Self::Vector, n: Self::Vector) -> Self::Vector {
         // 2^23 + 127 makes the last bits of the sum the exponent of 2^n.
-        each(|i| f32::from_bits((n[i] + 8_388_735.0).to_bits() << 23))
+        each(|i| a[i] * f32::from_bits((n[i] + 8_388_735.0).to_bits() << 23))
     }
 
     #[inline(always)]
@@ -99,6 +99,12 @@ impl Simd for Portable {
     unsafe fn load(self, from: *const f32) -> Self::Vector {
         // SAFETY: the caller vouches for `LANES` values; arrays need no more alignment than their values.
         unsafe { from.cast::<Self::Vector>().read() }
+    }
+
+    #[inline(always)]
+    unsafe fn load_quad(self, from: *const f32) -> Self::Vector {
+        // SAFETY: four values are a vector, and the caller vouches for them.
+        unsafe { self.load(from) }
     }
 
     #[inline(always)]
