@@ -33,7 +33,8 @@ impl Panels {
     }
 }
 
-/// A matrix `[k, n]`, cut into panels of whole vectors and padded with zeros.
+/// A matrix `[k, n]`, cut into panels of whole vectors and padded with zeros; where the last columns would leave most of a vector
+/// empty, they lie in [`Right::quads`] behind the panels.
 #[derive(Debug, Default)]
 pub(super) struct Packed {
     k: usize,

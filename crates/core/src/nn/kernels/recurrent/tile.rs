@@ -14,13 +14,17 @@ const MOST_FEW: usize = 4;
 /// A tile of `C`, up to [`TILE`] rows of up to a panel's vectors.
 #[derive(Clone, Copy)]
 pub(super) struct Tile {
+    /// The tile's first row of A, and from row to row and column to column of it.
     pub(super) a: *const f32,
     pub(super) a_row: usize,
     pub(super) a_column: usize,
+    /// Columns of A, rows of the panel.
     pub(super) k: usize,
     pub(super) panel: *const f32,
     pub(super) panel_row: usize,
+    /// What the sums begin with, and from row to row of it; zeros if absent.
     pub(super) start: Option<(*const f32, usize)>,
+    /// Where the tile begins in C, and from row to row of that.
     pub(super) c: *mut f32,
     pub(super) stride: usize,
 }
@@ -103,6 +107,7 @@ impl Tile {
 /// the four lanes of a column are added at last. So a vector multiplies four rows of B at once.
 #[derive(Clone, Copy)]
 pub(super) struct Few<'a> {
+    /// The first row of A, and from row to row.
     pub(super) a: *const f32,
     pub(super) a_row: usize,
     /// Of all rows of B.
