@@ -1,5 +1,6 @@
 //! The way back: blocks of rows, each through all of its steps from the last to the first, then the trunk.
 
+use super::distinct::Embedded;
 use super::layer::{
     Call, Cell, Gradients, Input, Layer, Needs, OutputGradients, RecurrentError, Weights, check, check_gradients,
 };
@@ -146,7 +147,13 @@ fn run(
         (Some(distinct), Input::Ids { table, .. }) if needs.weights || needs.input => {
             let kept: Vec<&[f32]> = blocks.iter().map(|block| &*block.kept).collect();
             let wanted = (needs.weights, needs.input);
-            let (kernel, table) = distinct.gradients(isa, layer, &walk.input, table, &kept, back_through_trunk, wanted);
+            let input = Embedded {
+                isa,
+                layer,
+                projection: &walk.input,
+                table,
+            };
+            let (kernel, table) = distinct.gradients(&input, &kept, back_through_trunk, wanted);
             total.kernel = kernel.unwrap_or_default();
             gradients.input = table;
         }

@@ -4,6 +4,8 @@
 //! `P`. Back, the gates' gradients are first summed by id, `dP`; then `dK = E^T dP` and `dE = dP K^T`. Both are the sums that the
 //! products with each step's own embedding would give, in another order.
 
+use std::ops::Range;
+
 use rayon::prelude::*;
 
 use super::lanes::Lanes;
@@ -82,70 +84,37 @@ impl Distinct {
     }
 
     /// `dK`, padded, and `dE` scattered to the table's rows, each only if asked for. `gradients` are the blocks' gates' gradients in
-    /// the plan's order, `kept` numbers per step, and `trunk` computes the trunk's: one thread does while the others sum the ids that
-    /// do not appear there.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "what the gradients are of, and the two ways to them"
-    )]
+    /// the plan's order, and `trunk` computes the trunk's: one thread does while the others sum the ids that do not appear there.
     pub(super) fn gradients<'g>(
         &self,
-        isa: Isa,
-        layer: &Layer,
-        projection: &Projection<'_>,
-        table: &[f32],
+        input: &Embedded<'_>,
         gradients: &[&'g [f32]],
         trunk: impl FnOnce() -> &'g [f32] + Send,
         needs: (bool, bool),
     ) -> (Option<Vec<f32>>, Option<Vec<f32>>) {
-        let (features, columns, kept) = (layer.features, layer.columns(), layer.kept());
+        let (features, kept) = (input.layer.features, input.layer.kept());
         let in_blocks: usize = gradients.iter().map(|block| block.len() / kept.max(1)).sum();
         let (block_slots, trunk_slots) = self.slots.split_at(in_blocks);
         let in_blocks = Uses::new(self.ids.len(), block_slots, gradients, kept);
-        let stride = padded(features);
         let chunks = self.ids.len().div_ceil(TOGETHER);
         let sums = chunks.min(MOST_SUMS);
-        let chunks_of = |sum: usize| chunks * sum / sums..chunks * (sum + 1) / sums;
-        let one_sum = |sum: usize, in_trunk: Option<&Uses<'_>>| {
-            let mut dk = vec![0.0; if needs.0 { features * projection.stride() } else { 0 }];
-            let mut de_all = Vec::new();
-            let (mut dp, mut de) = (Vec::new(), vec![0.0; TOGETHER * stride]);
-            let mut memory = (Packed::default(), Vec::new());
-            for chunk in chunks_of(sum) {
-                let slots = chunk * TOGETHER..self.ids.len().min((chunk + 1) * TOGETHER);
-                let rows = vec![0; slots.len()];
-                dp.clear();
-                dp.resize(slots.len() * columns, 0.0);
-                for uses in [Some(&in_blocks), in_trunk].into_iter().flatten() {
-                    uses.sum(isa, slots.clone(), &mut dp);
-                }
-                let dp = Batch::new(&dp, columns, &rows);
-                if needs.0 {
-                    let embeddings = embeddings(&self.ids[slots.clone()], table, features);
-                    let e = Batch::new(&embeddings, features, &rows);
-                    projection.weight_gradient(e, dp, &mut dk, &mut memory);
-                }
-                if needs.1 {
-                    projection.input_gradient(dp, false, &mut de, &mut memory.1);
-                    for de in de.chunks_exact(stride).take(slots.len()) {
-                        de_all.extend_from_slice(&de[..features]);
-                    }
-                }
-            }
-            (dk, de_all)
+        let slots_of = |sum: usize| {
+            let end = self.ids.len().min(chunks * (sum + 1) / sums * TOGETHER);
+            chunks * sum / sums * TOGETHER..end
         };
-        let all_sums = |which: &[usize], in_trunk: Option<&Uses<'_>>| -> Vec<(Vec<f32>, Vec<f32>)> {
-            begun_in_order(which.to_vec(), |sum| with_flushed_denormals(|| one_sum(sum, in_trunk)))
+        let all_sums = |which: Vec<usize>, uses: &[&Uses<'_>]| -> Vec<(Vec<f32>, Vec<f32>)> {
+            begun_in_order(which, |sum| {
+                with_flushed_denormals(|| self.one_sum(input, slots_of(sum), uses, needs))
+            })
         };
         // Ids that only the trunk has come last.
         let first_in_trunk = trunk_slots.iter().min().map_or(self.ids.len(), |&slot| slot as usize);
-        let (apart, behind): (Vec<usize>, Vec<usize>) =
-            (0..sums).partition(|&sum| chunks_of(sum).end * TOGETHER <= first_in_trunk);
-        let (trunk, mut parts) = rayon::join(trunk, || all_sums(&apart, None));
+        let (apart, behind) = (0..sums).partition(|&sum| slots_of(sum).end <= first_in_trunk);
+        let (trunk, mut parts) = rayon::join(trunk, || all_sums(apart, &[&in_blocks]));
         let in_trunk = Uses::new(self.ids.len(), trunk_slots, &[trunk], kept);
-        parts.extend(all_sums(&behind, Some(&in_trunk)));
-        let mut dk = needs.0.then(|| vec![0.0; features * projection.stride()]);
-        let mut table_gradient = needs.1.then(|| vec![0.0; table.len()]);
+        parts.extend(all_sums(behind, &[&in_blocks, &in_trunk]));
+        let mut dk = needs.0.then(|| vec![0.0; features * input.projection.stride()]);
+        let mut table_gradient = needs.1.then(|| vec![0.0; input.table.len()]);
         if let Some(dk) = &mut dk {
             for (part, _) in &parts {
                 super::add(dk, part);
@@ -160,6 +129,54 @@ impl Distinct {
         }
         (dk, table_gradient)
     }
+
+    /// What the ids at `slots` add to `dK`, padded, and their rows of `dE`; either is empty if not asked for.
+    fn one_sum(
+        &self,
+        input: &Embedded<'_>,
+        slots: Range<usize>,
+        uses: &[&Uses<'_>],
+        needs: (bool, bool),
+    ) -> (Vec<f32>, Vec<f32>) {
+        let Embedded { layer, projection, .. } = *input;
+        let (features, columns) = (layer.features, layer.columns());
+        let stride = padded(features);
+        let mut dk = vec![0.0; if needs.0 { features * projection.stride() } else { 0 }];
+        let mut de_all = Vec::new();
+        let (mut dp, mut de) = (Vec::new(), vec![0.0; TOGETHER * stride]);
+        let mut memory = (Packed::default(), Vec::new());
+        for first in slots.clone().step_by(TOGETHER) {
+            let slots = first..slots.end.min(first + TOGETHER);
+            let rows = vec![0; slots.len()];
+            dp.clear();
+            dp.resize(slots.len() * columns, 0.0);
+            for uses in uses {
+                uses.sum(input.isa, slots.clone(), &mut dp);
+            }
+            let dp = Batch::new(&dp, columns, &rows);
+            if needs.0 {
+                let embeddings = embeddings(&self.ids[slots.clone()], input.table, features);
+                let e = Batch::new(&embeddings, features, &rows);
+                projection.weight_gradient(e, dp, &mut dk, &mut memory);
+            }
+            if needs.1 {
+                projection.input_gradient(dp, false, &mut de, &mut memory.1);
+                for de in de.chunks_exact(stride).take(slots.len()) {
+                    de_all.extend_from_slice(&de[..features]);
+                }
+            }
+        }
+        (dk, de_all)
+    }
+}
+
+/// A layer whose input is embedded ids.
+pub(super) struct Embedded<'a> {
+    pub(super) isa: Isa,
+    pub(super) layer: &'a Layer,
+    pub(super) projection: &'a Projection<'a>,
+    /// The embeddings, `[input_dim, features]`.
+    pub(super) table: &'a [f32],
 }
 
 /// The time of a position in the order of walking.
@@ -207,7 +224,7 @@ impl<'a> Uses<'a> {
     }
 
     /// Adds the gradients of the ids at `slots` to `sums`, as many numbers for each.
-    fn sum(&self, isa: Isa, slots: std::ops::Range<usize>, sums: &mut [f32]) {
+    fn sum(&self, isa: Isa, slots: Range<usize>, sums: &mut [f32]) {
         let columns = sums.len() / slots.len().max(1);
         for (slot, sum) in slots.zip(sums.chunks_exact_mut(columns.max(1))) {
             run(

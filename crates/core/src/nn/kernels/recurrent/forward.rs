@@ -155,7 +155,7 @@ fn walk_all<'a>(
     for ((block, mut y), mut saved) in plan.blocks.iter().zip(outputs).zip(saved) {
         let (ready, start) = sync_channel(1);
         if plan.trunk.is_some() {
-            let last = block.rows.iter().map(|&row| plan.shared[row]).max();
+            let last = block.rows.iter().map(|&row| plan.shared[row]).max().unwrap_or(0);
             leaving.push_back((last, block, ready));
         } else {
             // The channel has room for them, and its other end is still here.
@@ -166,10 +166,9 @@ fn walk_all<'a>(
         }
         tasks.push(Box::new(move || {
             // Nothing comes if whoever walks the trunk panics, which ends all of this.
-            let start = start.recv().unwrap_or_default();
-            if start.0.is_empty() {
+            let Ok(start) = start.recv() else {
                 return Walked::default();
-            }
+            };
             walk_block(walk, block, words, start, &mut saved, &mut y, |_, _| {})
         }));
     }
@@ -180,7 +179,7 @@ fn walk_all<'a>(
             trace.h.extend_from_slice(h);
             trace.c.extend_from_slice(c);
             let passed = trace.h.len() / units - 1;
-            while leaving.front().is_some_and(|(last, ..)| *last <= Some(passed))
+            while leaving.front().is_some_and(|(last, ..)| *last <= passed)
                 && let Some((_, block, ready)) = leaving.pop_front()
             {
                 let left: Vec<usize> = block.rows.iter().map(|&row| plan.shared[row]).collect();

@@ -3,7 +3,8 @@
 //! One call walks a whole batch through all of its steps:
 //!
 //! - `plan`: which steps are computed at all (masks, shared prefixes) and which rows walk together;
-//! - `projection`: the products with kernel and recurrent kernel and their gradients, with dropout; `product`, `packed` and `tile` are the loops below;
+//! - `projection`: the products with kernel and recurrent kernel and their gradients, with dropout; `product`, `packed` and `tile` are
+//!   the loops below;
 //! - `distinct`: an Embedding in front, computed once for each distinct id;
 //! - `lstm`, `gru`, `simple`: the algebra of one step, and `activation` what it passes through;
 //! - `forward`, `backward`: the walk itself.

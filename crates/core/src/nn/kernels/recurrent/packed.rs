@@ -33,6 +33,18 @@ impl Panels {
     }
 }
 
+/// Vectors side by side of every row of a right side.
+#[derive(Clone, Copy)]
+pub(super) struct Panel<'a> {
+    /// Its first column.
+    pub(super) first: usize,
+    /// How many vectors a row has.
+    pub(super) vectors: usize,
+    pub(super) values: &'a [f32],
+    /// From row to row.
+    pub(super) stride: usize,
+}
+
 /// A matrix `[k, n]`, cut into panels of whole vectors and padded with zeros; where the last columns would leave most of a vector
 /// empty, they lie in [`Right::quads`] behind the panels.
 #[derive(Debug, Default)]
@@ -153,22 +165,22 @@ impl<'a> Right<'a> {
         &self.values[self.k * self.panels.columns..][..self.k / QUAD * self.panels.lanes]
     }
 
-    /// First column and vectors of a panel, its numbers, and from row to row of them.
-    pub(super) fn panel(&self, index: usize) -> (usize, usize, &'a [f32], usize) {
+    /// The panel at `index`.
+    pub(super) fn panel(&self, index: usize) -> Panel<'a> {
         let (first, width) = self.panels.get(index);
-        let vectors = width / self.panels.lanes;
-        match self.stride {
-            None => (
-                first,
-                vectors,
-                &self.values[first * self.k..(first + width) * self.k],
-                width,
-            ),
+        let (values, stride) = match self.stride {
+            None => (&self.values[first * self.k..(first + width) * self.k], width),
             Some(stride) => {
                 let last = self.k.checked_sub(1).map(|row| row * stride);
                 let rows = last.map_or(0..0, |last| first..last + first + width);
-                (first, vectors, &self.values[rows], stride)
+                (&self.values[rows], stride)
             }
+        };
+        Panel {
+            first,
+            vectors: width / self.panels.lanes,
+            values,
+            stride,
         }
     }
 }

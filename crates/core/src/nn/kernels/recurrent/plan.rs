@@ -182,15 +182,20 @@ fn cut(layer: &Layer, lengths: &[usize]) -> Vec<Range<usize>> {
         if even.len() == 2 { length } else { length.sqrt() }
     };
     let weights: Vec<f64> = lengths.iter().map(weight).collect();
+    balanced(&weights, even.len(), if even.len() == 2 { rows } else { most })
+}
+
+/// `count` ranges of rows, none empty and none of more than `most`, whose weights sum up as alike as can be without sorting.
+fn balanced(weights: &[f64], count: usize, most: usize) -> Vec<Range<usize>> {
+    let rows = weights.len();
     let mut left: f64 = weights.iter().sum();
-    let most = if even.len() == 2 { rows } else { most };
     let mut end = 0;
-    let mut blocks = Vec::with_capacity(even.len());
-    for behind in (0..even.len()).rev() {
-        #[expect(clippy::cast_precision_loss, reason = "a few blocks")]
+    let mut ranges = Vec::with_capacity(count);
+    for behind in (0..count).rev() {
+        #[expect(clippy::cast_precision_loss, reason = "a few ranges")]
         let share = left / (behind + 1) as f64;
         let (first, mut sum) = (end, 0.0);
-        // What is left must fill the blocks behind this one, and fit them.
+        // What is left must fill the ranges behind this one, and fit them.
         while end + behind < rows {
             let weight = weights[end];
             let fits = end - first < most && sum + weight / 2.0 <= share;
@@ -201,9 +206,9 @@ fn cut(layer: &Layer, lengths: &[usize]) -> Vec<Range<usize>> {
             end += 1;
         }
         left -= sum;
-        blocks.push(first..end);
+        ranges.push(first..end);
     }
-    blocks
+    ranges
 }
 
 struct Prefixes {
@@ -320,18 +325,15 @@ mod tests {
         };
         let sizes = |lengths: &[usize]| -> Vec<usize> {
             let blocks = cut(&layer, lengths);
-            assert!(
-                blocks
-                    .iter()
-                    .map(|block| block.start)
-                    .eq([0].into_iter().chain(blocks.iter().map(|b| b.end)).take(blocks.len()))
-            );
+            assert_eq!(blocks.first().map(|block| block.start), Some(0));
+            assert!(blocks.windows(2).all(|pair| pair[0].end == pair[1].start));
             assert_eq!(blocks.last().map(|block| block.end), Some(lengths.len()));
             blocks.into_iter().map(|block| block.len()).collect()
         };
         let falling = |rows: usize| -> Vec<usize> { (0..rows).map(|row| 500 - 450 * row / rows).collect() };
-        // 4 610 and 4 410 steps.
         assert_eq!(sizes(&falling(32)), [10, 22]);
+        let steps = |rows: &[usize]| rows.iter().sum::<usize>();
+        assert_eq!([steps(&falling(32)[..10]), steps(&falling(32)[10..])], [4370, 4670]);
         assert_eq!(sizes(&falling(64)), [12, 13, 16, 23]);
         assert_eq!(sizes(&falling(128)), [16, 17, 23, 24, 24, 24]);
         // One row is long: it is a block, and the other blocks hold no more than they may.

@@ -117,7 +117,7 @@ impl Work for Product<'_> {
         let tiles = m.div_ceil(TILE);
         let (mut done, all) = (0, tiles * b.panels.count);
         for index in 0..b.panels.count {
-            let (first, vectors, panel, panel_row) = b.panel(index);
+            let panel = b.panel(index);
             for tile in 0..tiles {
                 let (top, bottom) = (m * tile / tiles, m * (tile + 1) / tiles);
                 let job = Tile {
@@ -126,21 +126,21 @@ impl Work for Product<'_> {
                     a_row: a.row,
                     a_column: a.column,
                     k: b.k,
-                    panel: panel.as_ptr(),
-                    panel_row,
+                    panel: panel.values.as_ptr(),
+                    panel_row: panel.stride,
                     start: match start {
                         Start::Zero => None,
                         // SAFETY: as above.
-                        Start::Row(row) => Some((unsafe { row.as_ptr().add(first) }, 0)),
+                        Start::Row(row) => Some((unsafe { row.as_ptr().add(panel.first) }, 0)),
                         // SAFETY: as above.
-                        Start::Sum => Some((unsafe { c.as_ptr().add(top * stride + first) }, stride)),
+                        Start::Sum => Some((unsafe { c.as_ptr().add(top * stride + panel.first) }, stride)),
                     },
                     // SAFETY: as above.
-                    c: unsafe { c.as_mut_ptr().add(top * stride + first) },
+                    c: unsafe { c.as_mut_ptr().add(top * stride + panel.first) },
                     stride,
                 };
                 // SAFETY: as above; the panel holds k rows of that many vectors.
-                unsafe { job.any(s, bottom - top, vectors) }
+                unsafe { job.any(s, bottom - top, panel.vectors) }
                 for row in &ahead[ahead.len() * done / all..ahead.len() * (done + 1) / all] {
                     for line in row.chunks(LINE) {
                         s.prefetch(line.as_ptr());

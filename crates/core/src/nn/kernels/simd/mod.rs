@@ -46,7 +46,7 @@ pub trait Simd: Copy + Send + Sync {
     fn max(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
     /// `a` where `a < b`, else `b`: so `b` if either is NaN.
     fn min(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
-    /// `1 / a` to two units in the last place, for values from 1 to 2^126; 0 beyond, for infinity NaN or 0.
+    /// `1 / a` to two units in the last place, for values from 1 to 2^126; next to 0 for finite values beyond, for infinity NaN or 0.
     fn reciprocal(self, a: Self::Vector) -> Self::Vector;
     /// The nearest whole number, for values from -2^22 to 2^22.
     fn round(self, a: Self::Vector) -> Self::Vector;
