@@ -62,7 +62,8 @@ impl Network {
     }
 
     /// Into pieces of how many rows a batch of `rows` is best cut, in training or in a mere forward: a piece's results then stay in one
-    /// core's cache from layer to layer and back. All rows at once where that would change a result or gain nothing.
+    /// core's cache from layer to layer and back. All rows at once where that would change a result or gain nothing, else an even number
+    /// of pieces, so that two threads or four come to an end together.
     ///
     /// The cut follows from shapes alone, never from the machine, as it decides the order in which gradients are added.
     #[must_use]
@@ -79,7 +80,10 @@ impl Network {
         let most = (CACHED / row.max(1))
             .max(FEWEST)
             .max(self.weight_bytes(training) / row.max(1));
-        let pieces = rows.div_ceil(most).clamp(1, MOST_PIECES);
+        let pieces = match rows.div_ceil(most) {
+            0 | 1 => 1,
+            pieces => pieces.next_multiple_of(2).min(MOST_PIECES),
+        };
         rows.div_ceil(pieces).max(1)
     }
 

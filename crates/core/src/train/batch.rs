@@ -100,6 +100,13 @@ mod tests {
     }
 
     #[test]
+    fn a_batch_is_cut_into_an_even_number_of_pieces() {
+        let network = network();
+        let pieces = |rows: usize| threads::even_pieces(rows, network.piece_rows(rows, true)).len();
+        assert_eq!([1, 32, 33, 80, 100, 500].map(pieces), [1, 1, 2, 4, 4, 16]);
+    }
+
+    #[test]
     fn a_batch_in_pieces_gives_the_gradients_of_the_whole() {
         let (network, samples, loss) = (network(), samples(80), Loss::CategoricalCrossentropy);
         let rows: Vec<usize> = (0..80).rev().collect();

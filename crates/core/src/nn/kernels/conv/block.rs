@@ -6,11 +6,11 @@
 
 use std::sync::Arc;
 
-use super::ConvGeometry;
 use super::direct::{Prepared, Quads};
 use super::kept::Kept;
 use super::plan::Plan;
 use super::sparse::{Pooled, Sparse};
+use super::{ConvGeometry, rows_from};
 use crate::nn::kernels::gemm::transpose;
 use crate::nn::kernels::max_pool::{CLOSED, MaxPooling};
 use crate::nn::kernels::window::Window;
@@ -143,8 +143,10 @@ impl ConvBlock {
             let mut sums = threads::sum_groups(kernel_len + filters, groups, conv.cost(rows), |group, sums| {
                 let (dk, db) = sums.split_at_mut(kernel_len);
                 // Backwards, as the last rows were touched last.
-                for row in threads::group_rows(rows, groups, groups - 1 - group).rev() {
-                    sparse.parameters(&x[row * input_len..][..input_len], pooled(row), dk, db);
+                let rows = threads::group_rows(rows, groups, groups - 1 - group);
+                for row in rows.clone().rev() {
+                    let [ahead, x] = [row.max(rows.start + 1) - 1, row].map(|row| &x[row * input_len..][..input_len]);
+                    sparse.parameters(x, ahead, pooled(row), dk, db);
                 }
             });
             let bias = sums.split_off(kernel_len);
@@ -219,7 +221,11 @@ impl<'a> Forward<'a> {
     fn chunk(&self, chunk: usize, y: Unset<f32>, winners: Option<Unset<u8>>) {
         let (conv, output_len) = (&self.block.conv, self.block.output_len());
         let (input_len, rows) = (conv.input_len(), y.len() / output_len);
-        let x = &self.x[chunk * self.chunk_len / output_len * input_len..][..rows * input_len];
+        let (x, ahead) = rows_from(
+            self.x,
+            chunk * self.chunk_len / output_len * input_len,
+            rows * input_len,
+        );
         if let (Plan::Direct(prepared), Some(quads)) = (&self.ready.plan, &self.ready.quads) {
             let mut winners = winners;
             for (row, (x, y)) in x.chunks_exact(input_len).zip(y.chunks_exact(output_len)).enumerate() {
@@ -230,15 +236,15 @@ impl<'a> Forward<'a> {
             return;
         }
         match winners {
-            Some(winners) => self.with_winners(x, y, winners),
+            Some(winners) => self.with_winners(x, ahead, y, winners),
             None => with_room(y.len(), |room: &mut [u8]| {
-                self.with_winners(x, y, Unset::replacing(room));
+                self.with_winners(x, ahead, y, Unset::replacing(room));
             }),
         }
     }
 
     /// [`Self::chunk`] of what is not pooled in registers.
-    fn with_winners(&self, x: &[f32], y: Unset<f32>, winners: Unset<u8>) {
+    fn with_winners(&self, x: &[f32], ahead: &[f32], y: Unset<f32>, winners: Unset<u8>) {
         let (conv, output_len) = (&self.block.conv, self.block.output_len());
         let outputs = y.chunks_exact(output_len).zip(winners.chunks_exact(output_len));
         match &self.ready.plan {
@@ -248,7 +254,7 @@ impl<'a> Forward<'a> {
                 }
             }
             plan => with_scratch(x.len() / conv.input_len() * conv.output_len(), |full| {
-                plan.forward(x, Unset::replacing(full));
+                plan.forward(x, ahead, Unset::replacing(full));
                 for (full, (y, winners)) in full.chunks_exact(conv.output_len()).zip(outputs) {
                     self.ready.pooling.pool(0, full, 0, y, winners);
                 }

@@ -151,6 +151,12 @@ impl ConvGeometry {
     }
 }
 
+/// `len` values from `first` on, and as many behind them, if there are so many.
+fn rows_from(x: &[f32], first: usize, len: usize) -> (&[f32], &[f32]) {
+    let (rows, behind) = x[first..].split_at(len);
+    (rows, &behind[..behind.len().min(len)])
+}
+
 /// `y = patches(x) kernel + bias`, `[batch, windows.., filters]`.
 ///
 /// # Panics
@@ -163,8 +169,8 @@ pub fn forward(geometry: &ConvGeometry, x: &[f32], kernel: &[f32], bias: Option<
     let plan = Plan::new(geometry, kernel, bias);
     let chunk_rows = plan.chunk_rows(geometry, rows, output_len);
     let work = |chunk: usize, y: Unset<f32>| {
-        let x = &x[chunk * chunk_rows * input_len..][..y.len() / output_len * input_len];
-        plan.forward(x, y);
+        let (x, ahead) = rows_from(x, chunk * chunk_rows * input_len, y.len() / output_len * input_len);
+        plan.forward(x, ahead, y);
     };
     // SAFETY: chunks are whole rows, of which every plan writes all windows.
     unsafe { threads::build_unset(rows * output_len, chunk_rows * output_len, geometry.cost(rows), work) }

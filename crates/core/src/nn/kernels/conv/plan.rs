@@ -35,11 +35,12 @@ impl Plan {
         }
     }
 
-    /// Writes `y = patches(x) kernel + bias` for the rows in `x`, on the calling thread.
-    pub fn forward(&self, x: &[f32], y: Unset<f32>) {
+    /// Writes `y = patches(x) kernel + bias` for the rows in `x`, on the calling thread. `ahead` are rows that it will be called with next,
+    /// to be brought into the cache meanwhile.
+    pub fn forward(&self, x: &[f32], ahead: &[f32], y: Unset<f32>) {
         match self {
             Self::Direct(prepared) => prepared.forward(x, y),
-            Self::Winograd(winograd) => winograd.forward(x, y),
+            Self::Winograd(winograd) => winograd.forward(x, ahead, y),
         }
     }
 }

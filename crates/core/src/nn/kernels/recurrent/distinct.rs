@@ -257,9 +257,7 @@ impl Work for SumRows<'_> {
         let whole = self.sum.len() / S::LANES * S::LANES;
         for (at, row) in self.rows[..self.count].iter().enumerate() {
             if let Some(next) = self.rows.get(at + AHEAD) {
-                for line in next[..self.sum.len()].chunks(16) {
-                    s.prefetch(line.as_ptr());
-                }
+                s.prefetch_all(&next[..self.sum.len()]);
             }
             let row = &row[..self.sum.len()];
             for j in (0..whole).step_by(S::LANES) {

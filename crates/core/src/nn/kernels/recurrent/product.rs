@@ -15,9 +15,6 @@ use crate::nn::kernels::simd::{Isa, Simd, Work, run};
 /// Rows of `C` are this much longer than their numbers need at most: products write whole vectors.
 pub(super) const PADDING: usize = 16;
 
-/// Numbers in a cache line.
-const LINE: usize = 16;
-
 /// The length of a row of at least `n` numbers that products may write to at any column below `n`.
 pub(super) fn padded(n: usize) -> usize {
     n.next_multiple_of(16) + PADDING
@@ -142,9 +139,7 @@ impl Work for Product<'_> {
                 // SAFETY: as above; the panel holds k rows of that many vectors.
                 unsafe { job.any(s, bottom - top, panel.vectors) }
                 for row in &ahead[ahead.len() * done / all..ahead.len() * (done + 1) / all] {
-                    for line in row.chunks(LINE) {
-                        s.prefetch(line.as_ptr());
-                    }
+                    s.prefetch_all(row);
                 }
                 done += 1;
             }

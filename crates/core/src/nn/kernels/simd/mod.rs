@@ -146,6 +146,16 @@ pub trait Simd: Copy + Send + Sync {
     /// Asks for the cache line at `at` to be brought into the second-level cache; any address will do. What is read next comes from
     /// there in time, while the first level, for which it would be too much, keeps what a product works on.
     fn prefetch(self, at: *const f32);
+
+    /// [Prefetches](Self::prefetch) all of some values.
+    #[inline(always)]
+    fn prefetch_all(self, values: &[f32]) {
+        /// Values in a cache line.
+        const LINE: usize = 16;
+        for line in values.chunks(LINE) {
+            self.prefetch(line.as_ptr());
+        }
+    }
 }
 
 /// A kernel with its arguments.

@@ -8,8 +8,8 @@ use crate::nn::kernels::gemm::transpose_with;
 use crate::nn::kernels::simd::{Simd, Work, run};
 use crate::nn::threads::with_scratch;
 
-/// Adds one row's gradients for the kernel, `[filters, patch]`, to `dk`, and those for the bias to `db`.
-pub fn add(plan: &Sparse, field: &[f32], pooled: Pooled, dk: &mut [f32], db: &mut [f32]) {
+/// Adds one row's gradients for the kernel, `[filters, patch]`, to `dk`, and those for the bias to `db`; `ahead` will be wanted next.
+pub fn add(plan: &Sparse, field: &[f32], ahead: &[f32], pooled: Pooled, dk: &mut [f32], db: &mut [f32]) {
     assert_eq!(field.len(), plan.field.len());
     assert!(dk.len() == plan.taps.len() * plan.filters && db.len() == plan.filters);
     let stride = plan.stride();
@@ -22,6 +22,7 @@ pub fn add(plan: &Sparse, field: &[f32], pooled: Pooled, dk: &mut [f32], db: &mu
             LongPatches {
                 plan,
                 field,
+                ahead,
                 pooled,
                 stride,
                 by_window,
@@ -38,6 +39,8 @@ pub fn add(plan: &Sparse, field: &[f32], pooled: Pooled, dk: &mut [f32], db: &mu
 struct LongPatches<'a> {
     plan: &'a Sparse,
     field: &'a [f32],
+    /// What will be wanted next: brought into the cache meanwhile.
+    ahead: &'a [f32],
     pooled: Pooled<'a>,
     /// Values to a window: whole vectors of filters.
     stride: usize,
@@ -68,6 +71,7 @@ impl Work for LongPatches<'_> {
         };
         let (zero, one) = (s.splat(0.0), s.splat(1.0));
         for (filter, dk) in self.dk.chunks_exact_mut(taps.len()).enumerate().take(*filters) {
+            s.prefetch_all(&self.ahead[self.ahead.len() * filter / filters..self.ahead.len() * (filter + 1) / filters]);
             let mut end = 0;
             for window in (0..*pooled).step_by(S::LANES) {
                 let (at, left) = (filter * pooled + window, pooled - window);

@@ -98,8 +98,9 @@ impl Sparse {
         self.by_filters
     }
 
-    /// Adds one row's gradients for the kernel (see [`Self::keeps_layout`]) to `dk`, and those for the bias to `db`.
-    pub fn parameters(&self, x: &[f32], pooled: Pooled, dk: &mut [f32], db: &mut [f32]) {
+    /// Adds one row's gradients for the kernel (see [`Self::keeps_layout`]) to `dk`, and those for the bias to `db`. `ahead` is the input
+    /// that will be wanted next, brought into the cache meanwhile if it is long.
+    pub fn parameters(&self, x: &[f32], ahead: &[f32], pooled: Pooled, dk: &mut [f32], db: &mut [f32]) {
         self.check(pooled);
         assert!(dk.len() == self.taps.len() * self.filters && db.len() == self.filters);
         let mut with_field = |field: &[f32]| {
@@ -107,7 +108,7 @@ impl Sparse {
             if self.keeps_layout() {
                 self.short_patches(field, pooled, dk, db);
             } else {
-                long_patches::add(self, field, pooled, dk, db);
+                long_patches::add(self, field, ahead, pooled, dk, db);
             }
         };
         // Long patches are read time and again, which pays for a copy that begins at a cache line.

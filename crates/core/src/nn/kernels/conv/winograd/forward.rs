@@ -60,8 +60,8 @@ impl Winograd {
         }
     }
 
-    /// Writes `y = patches(x) kernel + bias` for the rows in `x`.
-    pub fn forward(&self, x: &[f32], mut y: Unset<f32>) {
+    /// Writes `y = patches(x) kernel + bias` for the rows in `x`; `ahead` will be wanted next.
+    pub fn forward(&self, x: &[f32], ahead: &[f32], mut y: Unset<f32>) {
         let Self { tiling, filters, .. } = self;
         let rows = y.len() / (tiling.output[0] * tiling.output[1] * filters);
         let (inputs, outputs) = (tiling.stride(), self.blocks * self.vectors * tiling.isa.lanes());
@@ -72,11 +72,22 @@ impl Winograd {
             with_scratch(inputs + outputs, |scratch| {
                 let (transformed, products) = scratch.split_at_mut(inputs);
                 for first in (0..total).step_by(at_once) {
+                    let range = first..(first + at_once).min(total);
+                    let next = range.end..(range.end + at_once).min(total);
+                    let ahead = if next.is_empty() {
+                        ahead
+                    } else if tiling.field.is_input() {
+                        // Tiles lie in the rows as they are counted, but for the order within a line of them.
+                        &x[x.len() * next.start / total..x.len() * next.end / total]
+                    } else {
+                        &[]
+                    };
                     let work = Tiles {
                         plan: self,
                         fields,
                         y: y.reborrow(),
-                        range: first..(first + at_once).min(total),
+                        range,
+                        ahead,
                         transformed,
                         products,
                     };
@@ -186,6 +197,8 @@ struct Tiles<'a> {
     fields: &'a [f32],
     y: Unset<'a, f32>,
     range: Range<usize>,
+    /// What will be wanted next: brought into the cache meanwhile.
+    ahead: &'a [f32],
     transformed: &'a mut [f32],
     products: &'a mut [f32],
 }
@@ -217,8 +230,12 @@ impl Tiles<'_> {
     #[inline(always)]
     fn multiply<S: Simd, const P: usize, const HALF: usize, const V: usize>(&mut self, s: S) {
         let tiles = self.range.len();
+        let (mut done, all) = (0, self.plan.tiling.tile.places() * self.plan.blocks);
         for place in 0..self.plan.tiling.tile.places() {
             for block in 0..self.plan.blocks {
+                let part = self.ahead.len() * done / all..self.ahead.len() * (done + 1) / all;
+                s.prefetch_all(&self.ahead[part]);
+                done += 1;
                 let mut tile = 0;
                 while tile < tiles {
                     if tiles - tile > HALF {
