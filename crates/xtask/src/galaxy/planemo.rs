@@ -102,7 +102,6 @@ pub fn test(server: &Server, name: &str, artefacts: &[PathBuf]) -> Result<Vec<Ca
         .stderr(errors)
         .status()
         .context("cannot start planemo")?;
-    remove_jobs(artefacts)?;
     let cases = match fs::read_to_string(&report) {
         Ok(text) => read_report(&text).with_context(|| format!("cannot make sense of {}", report.display()))?,
         Err(_) => bail!("planemo test reports nothing ({status})\n{}", tail(&log, TAIL)),
@@ -114,24 +113,6 @@ pub fn test(server: &Server, name: &str, artefacts: &[PathBuf]) -> Result<Vec<Ca
         );
     }
     Ok(cases)
-}
-
-/// Removes the job files that planemo writes beside the workflows it tests, and leaves there.
-fn remove_jobs(artefacts: &[PathBuf]) -> Result<()> {
-    let mut folders: Vec<&Path> = artefacts.iter().filter_map(|artefact| artefact.parent()).collect();
-    folders.dedup();
-    for folder in folders {
-        for entry in fs::read_dir(folder).with_context(|| format!("cannot list {}", folder.display()))? {
-            let path = entry
-                .with_context(|| format!("cannot list {}", folder.display()))?
-                .path();
-            let name = path.file_name().unwrap_or_default().to_string_lossy();
-            if name.starts_with("plnmotmptestjob") && name.ends_with(".json") {
-                fs::remove_file(&path).with_context(|| format!("cannot remove {}", path.display()))?;
-            }
-        }
-    }
-    Ok(())
 }
 
 fn read_report(text: &str) -> Result<Vec<Case>> {
@@ -243,19 +224,6 @@ mod tests {
         {"id": "cnn.ga_0", "has_data": true, "data": {"status": "error", "execution_problem": "no such tool"}},
         {"id": "odd", "has_data": true, "data": {"status": "skip"}}
     ]}"#;
-
-    #[test]
-    fn job_files_that_planemo_leaves_are_removed_and_nothing_else() {
-        let folder = tempfile::tempdir().unwrap();
-        let workflow = folder.path().join("cnn.ga");
-        let kept = [workflow.clone(), folder.path().join("job.json")];
-        let left = folder.path().join("plnmotmptestjob_x1.json");
-        for file in kept.iter().chain([&left]) {
-            fs::write(file, "{}").unwrap();
-        }
-        remove_jobs(&[workflow.clone(), workflow]).unwrap();
-        assert!(!left.exists() && kept.iter().all(|file| file.exists()));
-    }
 
     #[test]
     fn a_report_tells_what_failed_and_what_the_job_said() {
