@@ -62,8 +62,8 @@ impl Network {
     }
 
     /// Into pieces of how many rows a batch of `rows` is best cut, in training or in a mere forward: a piece's results then stay in one
-    /// core's cache from layer to layer and back. All rows at once where that would change a result or gain nothing, else an even number
-    /// of pieces, so that two threads or four come to an end together.
+    /// core's cache from layer to layer and back. All rows at once where that would change a result or gain nothing, else, as far as
+    /// whole rows allow, an even number of pieces, so that two threads come to an end together.
     ///
     /// The cut follows from shapes alone, never from the machine, as it decides the order in which gradients are added.
     #[must_use]

@@ -145,7 +145,12 @@ impl ConvBlock {
                 // Backwards, as the last rows were touched last.
                 let rows = threads::group_rows(rows, groups, groups - 1 - group);
                 for row in rows.clone().rev() {
-                    let [ahead, x] = [row.max(rows.start + 1) - 1, row].map(|row| &x[row * input_len..][..input_len]);
+                    let (before, x) = x[..(row + 1) * input_len].split_at(row * input_len);
+                    let ahead = if row > rows.start {
+                        &before[before.len() - input_len..]
+                    } else {
+                        &[]
+                    };
                     sparse.parameters(x, ahead, pooled(row), dk, db);
                 }
             });

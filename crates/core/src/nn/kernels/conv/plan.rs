@@ -35,8 +35,8 @@ impl Plan {
         }
     }
 
-    /// Writes `y = patches(x) kernel + bias` for the rows in `x`, on the calling thread. `ahead` are rows that it will be called with next,
-    /// to be brought into the cache meanwhile.
+    /// Writes `y = patches(x) kernel + bias` for the rows in `x`, on the calling thread. `ahead` are rows that it will be called with next:
+    /// Winograd's tiles bring them into the cache meanwhile, the direct way makes no use of them.
     pub fn forward(&self, x: &[f32], ahead: &[f32], y: Unset<f32>) {
         match self {
             Self::Direct(prepared) => prepared.forward(x, y),

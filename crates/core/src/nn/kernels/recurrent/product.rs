@@ -11,6 +11,7 @@
 use super::packed::Right;
 use super::tile::{Few, TILE, Tile};
 use crate::nn::kernels::simd::{Isa, Simd, Work, run};
+use crate::nn::threads::group_rows;
 
 /// Rows of `C` are this much longer than their numbers need at most: products write whole vectors.
 pub(super) const PADDING: usize = 16;
@@ -138,7 +139,7 @@ impl Work for Product<'_> {
                 };
                 // SAFETY: as above; the panel holds k rows of that many vectors.
                 unsafe { job.any(s, bottom - top, panel.vectors) }
-                for row in &ahead[ahead.len() * done / all..ahead.len() * (done + 1) / all] {
+                for row in &ahead[group_rows(ahead.len(), all, done)] {
                     s.prefetch_all(row);
                 }
                 done += 1;

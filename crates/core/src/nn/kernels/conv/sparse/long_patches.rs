@@ -6,7 +6,7 @@ use crate::nn::kernels::conv::field::Run;
 use crate::nn::kernels::conv::tile::load_up_to;
 use crate::nn::kernels::gemm::transpose_with;
 use crate::nn::kernels::simd::{Simd, Work, run};
-use crate::nn::threads::with_scratch;
+use crate::nn::threads::{group_rows, with_scratch};
 
 /// Adds one row's gradients for the kernel, `[filters, patch]`, to `dk`, and those for the bias to `db`; `ahead` will be wanted next.
 pub fn add(plan: &Sparse, field: &[f32], ahead: &[f32], pooled: Pooled, dk: &mut [f32], db: &mut [f32]) {
@@ -71,7 +71,7 @@ impl Work for LongPatches<'_> {
         };
         let (zero, one) = (s.splat(0.0), s.splat(1.0));
         for (filter, dk) in self.dk.chunks_exact_mut(taps.len()).enumerate().take(*filters) {
-            s.prefetch_all(&self.ahead[self.ahead.len() * filter / filters..self.ahead.len() * (filter + 1) / filters]);
+            s.prefetch_all(&self.ahead[group_rows(self.ahead.len(), *filters, filter)]);
             let mut end = 0;
             for window in (0..*pooled).step_by(S::LANES) {
                 let (at, left) = (filter * pooled + window, pooled - window);

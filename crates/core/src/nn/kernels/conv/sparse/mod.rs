@@ -99,7 +99,7 @@ impl Sparse {
     }
 
     /// Adds one row's gradients for the kernel (see [`Self::keeps_layout`]) to `dk`, and those for the bias to `db`. `ahead` is the input
-    /// that will be wanted next, brought into the cache meanwhile if it is long.
+    /// that will be wanted next: long patches bring it into the cache meanwhile, short ones make no use of it.
     pub fn parameters(&self, x: &[f32], ahead: &[f32], pooled: Pooled, dk: &mut [f32], db: &mut [f32]) {
         self.check(pooled);
         assert!(dk.len() == self.taps.len() * self.filters && db.len() == self.filters);

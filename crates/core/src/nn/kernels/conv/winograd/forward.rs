@@ -8,7 +8,7 @@ use crate::nn::kernels::conv::field::Run;
 use crate::nn::kernels::conv::tile::{load_up_to, product, store};
 use crate::nn::kernels::conv::{ConvGeometry, FEWEST_CHUNKS};
 use crate::nn::kernels::simd::{Simd, Work, run};
-use crate::nn::threads::{Aligned, COST_OF_A_VALUE, Unset, with_scratch};
+use crate::nn::threads::{Aligned, COST_OF_A_VALUE, Unset, group_rows, with_scratch};
 
 /// A transformed kernel and the tiles of a row: made once for a batch.
 pub struct Winograd {
@@ -233,8 +233,7 @@ impl Tiles<'_> {
         let (mut done, all) = (0, self.plan.tiling.tile.places() * self.plan.blocks);
         for place in 0..self.plan.tiling.tile.places() {
             for block in 0..self.plan.blocks {
-                let part = self.ahead.len() * done / all..self.ahead.len() * (done + 1) / all;
-                s.prefetch_all(&self.ahead[part]);
+                s.prefetch_all(&self.ahead[group_rows(self.ahead.len(), all, done)]);
                 done += 1;
                 let mut tile = 0;
                 while tile < tiles {
