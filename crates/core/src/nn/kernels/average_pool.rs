@@ -1,6 +1,6 @@
 //! Means of pooling windows and their gradients: vectors run over channels, sums stay in registers over all cells of a window.
 
-use super::conv::tile::{load_up_to, store};
+use super::conv::tile::store;
 use super::simd::{Isa, Simd, Work, run};
 use super::window::Window;
 use crate::nn::threads::Unset;
@@ -110,7 +110,7 @@ impl Work for Forward<'_> {
                     let mut sum = s.splat(0.0);
                     for place in cells {
                         let x = self.x.as_ptr().add(place + channel);
-                        sum = s.add(sum, load_up_to(s, x, channels - channel));
+                        sum = s.add(sum, s.load_up_to(x, channels - channel));
                     }
                     store(s, y.as_mut_ptr().add(channel), channels - channel, &[s.mul(sum, share)]);
                     channel += S::LANES;
@@ -139,13 +139,13 @@ impl Work for Backward<'_> {
                 let left = channels - channel;
                 // SAFETY: as in `Forward`; what is read of `dx` was zeroed.
                 unsafe {
-                    let slope = s.mul(load_up_to(s, dy.as_ptr().add(channel), left), share);
+                    let slope = s.mul(s.load_up_to(dy.as_ptr().add(channel), left), share);
                     for place in cells {
                         let dx = self.dx.as_mut_ptr().add(place + channel);
                         let sum = if self.pooling.apart {
                             slope
                         } else {
-                            s.add(load_up_to(s, dx.cast_const(), left), slope)
+                            s.add(s.load_up_to(dx.cast_const(), left), slope)
                         };
                         store(s, dx, left, &[sum]);
                     }

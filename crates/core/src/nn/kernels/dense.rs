@@ -1,6 +1,7 @@
 //! The dense layer: `y = x w + b`, with `x` `[rows, inputs]`, `w` `[inputs, units]`, `b` `[units]`, `y` `[rows, units]`.
 //!
-//! A layer on inputs of higher rank calls this with all leading axes folded into `rows`.
+//! A layer on inputs of higher rank calls this with all leading axes folded into `rows`. Large products leave out what is zero, as much
+//! is behind a relu, in either direction: see [`super::gemm`].
 
 use super::bias::sum_cells;
 use super::conv::{self, ConvGeometry};

@@ -6,7 +6,7 @@
 
 use super::ConvGeometry;
 use super::field::{Field, Run};
-use super::tile::{Block, blocks, load_up_to, store};
+use super::tile::{Block, blocks, store};
 use crate::nn::kernels::simd::{Isa, Simd, Work, run};
 use crate::nn::threads::with_scratch;
 
@@ -196,7 +196,7 @@ impl Add<'_> {
                 let mut total = *sums;
                 for (v, total) in total.iter_mut().enumerate() {
                     if left > v * S::LANES {
-                        let before = load_up_to(s, dk.add(v * S::LANES).cast_const(), left - v * S::LANES);
+                        let before = s.load_up_to(dk.add(v * S::LANES).cast_const(), left - v * S::LANES);
                         *total = s.add(before, *total);
                     }
                 }

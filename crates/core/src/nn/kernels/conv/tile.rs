@@ -76,22 +76,6 @@ pub unsafe fn product<S: Simd, const P: usize, const V: usize>(
     *sums = acc;
 }
 
-/// A vector of `left` values, then zeros, or of as many as it has lanes.
-///
-/// # Safety
-/// That many can be read.
-#[inline(always)]
-pub unsafe fn load_up_to<S: Simd>(s: S, from: *const f32, left: usize) -> S::Vector {
-    // SAFETY: as the caller vouches.
-    unsafe {
-        if left >= S::LANES {
-            s.load(from)
-        } else {
-            s.load_first(from, left)
-        }
-    }
-}
-
 /// Writes the first `left` values of some vectors, or all.
 ///
 /// # Safety

@@ -4,7 +4,7 @@
 //! long: with three channels as with three hundred, every lane of a vector has something to do.
 
 use super::field::Field;
-use crate::nn::kernels::conv::tile::{load_up_to, store};
+use crate::nn::kernels::conv::tile::store;
 use crate::nn::kernels::simd::{Isa, Simd, Work};
 use crate::nn::threads::Aligned;
 
@@ -267,7 +267,7 @@ unsafe fn load_tile<S: Simd, const V: usize>(s: S, from: *const f32, left: usize
         let at = v * S::LANES;
         if left > at {
             // SAFETY: as the caller vouches.
-            *vector = unsafe { load_up_to(s, from.add(at), left - at) };
+            *vector = unsafe { s.load_up_to(from.add(at), left - at) };
         }
     }
     tile

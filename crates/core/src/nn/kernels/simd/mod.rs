@@ -74,6 +74,21 @@ pub trait Simd: Copy + Send + Sync {
     /// # Safety
     /// They can be read.
     unsafe fn load_first(self, from: *const f32, count: usize) -> Self::Vector;
+    /// A vector of `left` values from memory, then zeros, or of `LANES` if that is less.
+    ///
+    /// # Safety
+    /// So many can be read.
+    #[inline(always)]
+    unsafe fn load_up_to(self, from: *const f32, left: usize) -> Self::Vector {
+        // SAFETY: as the caller vouches.
+        unsafe {
+            if left >= Self::LANES {
+                self.load(from)
+            } else {
+                self.load_first(from, left)
+            }
+        }
+    }
     /// `LANES` values to memory.
     ///
     /// # Safety

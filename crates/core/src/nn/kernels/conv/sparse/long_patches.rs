@@ -3,7 +3,6 @@
 use super::slopes::{Lists, add_run, bits, open};
 use super::{Pooled, Sparse};
 use crate::nn::kernels::conv::field::Run;
-use crate::nn::kernels::conv::tile::load_up_to;
 use crate::nn::kernels::gemm::transpose_with;
 use crate::nn::kernels::simd::{Simd, Work, run};
 use crate::nn::threads::{group_rows, with_scratch};
@@ -77,7 +76,7 @@ impl Work for LongPatches<'_> {
                 let (at, left) = (filter * pooled + window, pooled - window);
                 // SAFETY: `left` values are left of the filter's; what is not loaded is zero, and not chosen.
                 let (slope, place) = unsafe {
-                    let of_filter = |values: &[f32]| load_up_to(s, values.as_ptr().add(at), left);
+                    let of_filter = |values: &[f32]| s.load_up_to(values.as_ptr().add(at), left);
                     (of_filter(slopes), of_filter(places))
                 };
                 // Instruction sets here compare for equality alone.

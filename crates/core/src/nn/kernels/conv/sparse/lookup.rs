@@ -17,7 +17,7 @@
 use super::Pooled;
 use crate::nn::kernels::conv::ConvGeometry;
 use crate::nn::kernels::conv::field::Field;
-use crate::nn::kernels::conv::tile::{load_up_to, store};
+use crate::nn::kernels::conv::tile::store;
 use crate::nn::kernels::max_pool::CLOSED;
 use crate::nn::kernels::simd::{Isa, MOST_LANES, Simd, Work, run};
 use crate::nn::kernels::window::Window;
@@ -170,7 +170,7 @@ impl Work for Sums<'_> {
                     // SAFETY: `dk` has `left` values of the tap from `filter` on.
                     unsafe {
                         let dk = self.dk.as_mut_ptr().add((block * TAPS + tap) * filters + filter);
-                        store(s, dk, left, &[s.add(load_up_to(s, dk, left), *sum)]);
+                        store(s, dk, left, &[s.add(s.load_up_to(dk, left), *sum)]);
                     }
                 }
             }
@@ -201,7 +201,7 @@ impl Sums<'_> {
                             // SAFETY: the row's `columns` values lie in the field, as `new` has checked; what is written beyond them belongs
                             // to rows that come later, or to the vector behind the last table.
                             unsafe {
-                                let values = load_up_to(s, self.row.field.as_ptr().add(from + at), columns - at);
+                                let values = s.load_up_to(self.row.field.as_ptr().add(from + at), columns - at);
                                 s.store(self.tables.as_mut_ptr().add(to + at), values);
                             }
                         }
@@ -249,7 +249,7 @@ impl Sums<'_> {
             // SAFETY: `db` has `left` values from `first` on.
             unsafe {
                 let db = self.db.as_mut_ptr().add(first);
-                store(s, db, left, &[s.add(load_up_to(s, db, left), *sum)]);
+                store(s, db, left, &[s.add(s.load_up_to(db, left), *sum)]);
             }
         }
     }

@@ -2,7 +2,7 @@
 //! [`lookup`](super::lookup) does not reach.
 
 use super::{Pooled, Sparse};
-use crate::nn::kernels::conv::tile::{load_up_to, store};
+use crate::nn::kernels::conv::tile::store;
 use crate::nn::kernels::max_pool::CLOSED;
 use crate::nn::kernels::simd::{Simd, Work};
 
@@ -66,7 +66,7 @@ impl Work for ShortPatches<'_> {
                     }
                     for (tap, sum) in sums.iter().enumerate().take(taps.len()) {
                         let dk = self.dk.as_mut_ptr().add((block * TAPS + tap) * filters + filter);
-                        store(s, dk, left, &[s.add(load_up_to(s, dk, left), *sum)]);
+                        store(s, dk, left, &[s.add(s.load_up_to(dk, left), *sum)]);
                     }
                 }
             }
@@ -92,7 +92,7 @@ impl ShortPatches<'_> {
             for (v, sum) in sums.iter().enumerate() {
                 let filter = filter + v * S::LANES;
                 let (db, left) = (self.db.as_mut_ptr().add(filter), self.plan.filters - filter);
-                store(s, db, left, &[s.add(load_up_to(s, db, left), *sum)]);
+                store(s, db, left, &[s.add(s.load_up_to(db, left), *sum)]);
             }
         }
     }

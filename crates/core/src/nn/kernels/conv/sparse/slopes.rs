@@ -1,7 +1,7 @@
 //! The non-zero gradients of one row's pooled values: side by side with their winning cells, in lists, and summed from lists.
 
 use super::Pooled;
-use crate::nn::kernels::conv::tile::{load_up_to, store};
+use crate::nn::kernels::conv::tile::store;
 use crate::nn::kernels::max_pool::CLOSED;
 use crate::nn::kernels::simd::{MOST_LANES, Simd};
 
@@ -40,7 +40,7 @@ pub fn open<'a, S: Simd>(
             let (from, to) = (window * filters + filter.min(filters), window * stride + filter);
             // SAFETY: `left` values are left of the window's, and whole vectors of what is written.
             unsafe {
-                let slope = load_up_to(s, pooled.dy.as_ptr().add(from), left);
+                let slope = s.load_up_to(pooled.dy.as_ptr().add(from), left);
                 let winner = if left >= S::LANES {
                     s.load_bytes(pooled.winners.as_ptr().add(from))
                 } else {
@@ -157,9 +157,9 @@ unsafe fn add_rows<S: Simd, const V: usize>(s: S, rows: *const f32, list: List, 
         let (at, left) = (v * S::LANES, left - v * S::LANES);
         // SAFETY: only values before `left` are read and written.
         unsafe {
-            let mut acc = load_up_to(s, sum.add(at), left);
+            let mut acc = s.load_up_to(sum.add(at), left);
             for (slope, place) in each.clone() {
-                let row = load_up_to(s, rows.add(place.to_bits() as usize + at), left);
+                let row = s.load_up_to(rows.add(place.to_bits() as usize + at), left);
                 acc = s.mul_add(s.splat(*slope), row, acc);
             }
             store(s, sum.add(at), left, &[acc]);

@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::transforms::{at_points, both_ways, from_points, scaled};
 use super::{CACHED, GAP, IN_FORWARD, TILES, Tile, Tiling};
 use crate::nn::kernels::conv::field::Run;
-use crate::nn::kernels::conv::tile::{load_up_to, product, store};
+use crate::nn::kernels::conv::tile::{product, store};
 use crate::nn::kernels::conv::{ConvGeometry, FEWEST_CHUNKS};
 use crate::nn::kernels::simd::{Simd, Work, run};
 use crate::nn::threads::{Aligned, COST_OF_A_VALUE, Unset, group_rows, with_scratch};
@@ -172,7 +172,7 @@ impl TransformKernel<'_> {
                         }
                         let at = ((row * CELLS + column) * channels + channel) * filters + filter;
                         // SAFETY: the kernel has all its cells of `channels` by `filters`, of which `filter` is one.
-                        unsafe { load_up_to(s, self.kernel.as_ptr().add(at), left) }
+                        unsafe { s.load_up_to(self.kernel.as_ptr().add(at), left) }
                     },
                     #[inline(always)]
                     |values: &[_; CELLS]| scaled::<S, IN>(s, at_points(s, values)),

@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::transforms::{at_points, both_ways, from_points, scaled};
 use super::{CACHED, GAP, IN_GRADIENT, TILES, Tile, Tiling};
 use crate::nn::kernels::conv::ConvGeometry;
-use crate::nn::kernels::conv::tile::{Block, blocks, load_up_to, store};
+use crate::nn::kernels::conv::tile::{Block, blocks, store};
 use crate::nn::kernels::simd::{Simd, Work, run};
 use crate::nn::threads::with_scratch;
 
@@ -153,7 +153,7 @@ impl Tiles<'_> {
                             let window = (row * height + top + down) * width + left + across;
                             let at = window * filters + part.start + filter;
                             // SAFETY: only gradients of outputs that exist are read, and of these only filters of the part.
-                            unsafe { load_up_to(s, self.dy.as_ptr().add(at), part.len() - filter) }
+                            unsafe { s.load_up_to(self.dy.as_ptr().add(at), part.len() - filter) }
                         },
                         #[inline(always)]
                         |values: &[_; OUT]| at_points::<S, OUT, IN>(s, values),
@@ -277,7 +277,7 @@ impl TransformSums<'_> {
                             // SAFETY: only filters that exist are read and written.
                             unsafe {
                                 let to = self.dk.as_mut_ptr().add(at);
-                                let before = load_up_to(s, to.cast_const(), filters - filter);
+                                let before = s.load_up_to(to.cast_const(), filters - filter);
                                 store(s, to, filters - filter, &[s.add(before, cell)]);
                             }
                         },

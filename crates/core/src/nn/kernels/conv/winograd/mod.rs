@@ -56,7 +56,6 @@ pub use self::large_gradient::{by_filters, suits_parts};
 use self::transforms::{both_ways, input_transform};
 use super::ConvGeometry;
 use super::field::Field;
-use super::tile::load_up_to;
 use crate::nn::kernels::simd::{Isa, Simd};
 use crate::nn::threads::with_scratch;
 
@@ -250,7 +249,7 @@ impl Tiling {
                         let at = from + channel + height * line + column * channels;
                         // SAFETY: the field has `IN` lines of `IN` cells from each tile's first on, and reading ends with the
                         // cell's channels.
-                        unsafe { load_up_to(s, fields.as_ptr().add(at), channels - channel) }
+                        unsafe { s.load_up_to(fields.as_ptr().add(at), channels - channel) }
                     },
                     #[inline(always)]
                     |values: &[_; IN]| input_transform(s, values),

@@ -2,11 +2,15 @@
 //!
 //! The crate's own threads are not used: [`multiply`] runs on the calling thread, for kernels that are inside a chunk already, and
 //! [`product`] cuts the result into tiles whose size depends on the shapes alone, so that the bytes of the result do not depend on the
-//! number of threads.
+//! number of threads. Where much of an operand is zero it leaves that out: see [`sparse`].
+
+mod sparse;
+mod transpose;
 
 use gemm::Parallelism;
 
-use super::simd::{Isa, Simd, Work, run};
+use self::sparse::Sparse;
+pub use self::transpose::{transpose, transpose_with};
 use crate::nn::threads::{self, WORTH_WAKING_THREADS};
 
 /// A matrix in a slice, possibly transposed.
@@ -162,21 +166,38 @@ pub fn product(a: Matrix, b: Matrix, onto: Option<&[f32]>) -> Vec<f32> {
         let row = onto.map_or_else(|| vec![0.0; columns], <[f32]>::to_vec);
         return row.repeat(rows);
     }
-    let (tile_rows, tile_columns) = tiles(rows, a.columns, columns);
-    let (down, across) = (rows.div_ceil(tile_rows), columns.div_ceil(tile_columns));
     let mut values: Vec<f32> = Vec::with_capacity(rows * columns);
     let target = Target {
         data: values.as_mut_ptr(),
         row_stride: columns,
     };
+    // SAFETY: the shapes chain, and there is room for the result, each value of which is written before the length is set.
+    unsafe {
+        match Sparse::of(a, b, onto) {
+            Some(sparse) => sparse.write(&target),
+            None => write_tiles(a, b, onto, &target),
+        }
+        values.set_len(rows * columns);
+    }
+    values
+}
+
+/// Writes `a b`, or with `onto` added to each row, tile by tile on the pool's threads.
+///
+/// # Safety
+/// The shapes chain, and `target` has room for the result, which no one else reads or writes meanwhile.
+unsafe fn write_tiles(a: Matrix, b: Matrix, onto: Option<&[f32]>, target: &Target) {
+    let (rows, columns) = (a.rows, b.columns);
+    let (tile_rows, tile_columns) = tiles(rows, a.columns, columns);
+    let (down, across) = (rows.div_ceil(tile_rows), columns.div_ceil(tile_columns));
     threads::each(down * across, rows * columns * a.columns, |index| {
         let (top, left) = (index / across * tile_rows, index % across * tile_columns);
         let tile = Tile {
             rows: top..(top + tile_rows).min(rows),
             columns: left..(left + tile_columns).min(columns),
         };
-        // SAFETY: the shapes chain and the constructors have checked the lengths; the tiles are disjoint and inside the vector's
-        // capacity, of which nothing is read that has not been written.
+        // SAFETY: the shapes chain and the constructors have checked the lengths; the tiles are disjoint and inside the target, of which
+        // nothing is read that has not been written.
         unsafe {
             let mode = if let Some(onto) = onto {
                 for row in tile.rows.clone() {
@@ -187,12 +208,9 @@ pub fn product(a: Matrix, b: Matrix, onto: Option<&[f32]>) -> Vec<f32> {
             } else {
                 Mode::Overwrite
             };
-            multiply_tile(a, b, &target, &tile, mode);
+            multiply_tile(a, b, target, &tile, mode);
         }
     });
-    // SAFETY: the tiles cover all rows and columns, and each was written.
-    unsafe { values.set_len(rows * columns) };
-    values
 }
 
 /// Rows and columns of the tiles of a product: some eight of them, or one that is not worth waking threads.
@@ -214,73 +232,6 @@ fn tiles(rows: usize, inner: usize, columns: usize) -> (usize, usize) {
     let across = columns.div_ceil(tile_columns);
     let down = down.max(FEWEST_TILES.div_ceil(across).min(rows.div_ceil(4 * LANES)));
     (even(rows, down, LANES), tile_columns)
-}
-
-/// Writes `[columns, rows]` of `from`, `[rows, columns]`, to `to`.
-///
-/// # Panics
-/// When the slices are not that long.
-pub fn transpose(from: &[f32], rows: usize, columns: usize, to: &mut [f32]) {
-    let work = Transpose {
-        from,
-        rows,
-        columns,
-        to,
-    };
-    run(Isa::current(), work);
-}
-
-/// [`transpose`], its checks done.
-struct Transpose<'a> {
-    from: &'a [f32],
-    rows: usize,
-    columns: usize,
-    to: &'a mut [f32],
-}
-
-impl Work for Transpose<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<S: Simd>(self, s: S) {
-        transpose_with(s, self.from, self.rows, self.columns, self.to);
-    }
-}
-
-/// [`transpose`] inside a kernel.
-///
-/// # Panics
-/// When the slices are not that long.
-#[inline(always)]
-pub fn transpose_with<S: Simd>(s: S, from: &[f32], rows: usize, columns: usize, to: &mut [f32]) {
-    /// Rows that are turned together in registers.
-    const TOGETHER: usize = 4;
-    assert!(
-        from.len() == rows * columns && to.len() == from.len(),
-        "a matrix [{rows}, {columns}]"
-    );
-    let (whole_rows, whole_columns) = (rows / TOGETHER * TOGETHER, columns / S::LANES * S::LANES);
-    for left in (0..whole_columns).step_by(S::LANES) {
-        for top in (0..whole_rows).step_by(TOGETHER) {
-            // SAFETY: the four rows have a whole vector from column `left` on, and so many columns have four values from row `top` on.
-            unsafe {
-                let from = from.as_ptr().add(top * columns + left);
-                let together = [
-                    s.load(from),
-                    s.load(from.add(columns)),
-                    s.load(from.add(2 * columns)),
-                    s.load(from.add(3 * columns)),
-                ];
-                s.store_turned(to.as_mut_ptr().add(left * rows + top), rows, together);
-            }
-        }
-    }
-    for row in 0..rows {
-        let first = if row < whole_rows { whole_columns } else { 0 };
-        for column in first..columns {
-            to[column * rows + row] = from[row * columns + column];
-        }
-    }
 }
 
 fn check(a: &Matrix, b: &Matrix, c: &MatrixMut) {
@@ -362,6 +313,7 @@ mod tests {
 
     use super::super::testing::{assert_close, values};
     use super::*;
+    use crate::nn::kernels::simd::Isa;
     use crate::nn::threads;
 
     fn naive(a: &[f32], b: &[f32], rows: usize, inner: usize, columns: usize) -> Vec<f64> {
@@ -380,11 +332,6 @@ mod tests {
         let mut turned = vec![0.0; a.len()];
         transpose(a, rows, columns, &mut turned);
         turned
-    }
-
-    #[test]
-    fn a_transposed_matrix_has_its_columns_as_rows() {
-        assert_eq!(transposed(&[1., 2., 3., 4., 5., 6.], 2, 3), [1., 4., 2., 5., 3., 6.]);
     }
 
     proptest! {
@@ -435,10 +382,84 @@ mod tests {
         }
     }
 
+    /// Values of which the share `zeros` is zero.
+    fn with_zeros(len: usize, seed: u64, zeros: f32) -> Vec<f32> {
+        let chance = values(len, seed + 100);
+        let keep = |(value, chance): (f32, &f32)| if *chance < 2.0 * zeros - 1.0 { 0.0 } else { value };
+        values(len, seed).into_iter().zip(&chance).map(keep).collect()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(32))]
+        #[test]
+        fn zeros_left_out_make_no_difference(
+            rows in 192_usize..300, inner in 192_usize..600, columns in prop_oneof![192_usize..300, 500_usize..600],
+            zeros in 0.45_f32..1.0, of_a: bool, flip_a: bool, flip_b: bool, onto: bool,
+        ) {
+            let (of_a, of_b) = if of_a { (zeros, 0.1) } else { (0.1, zeros) };
+            let (a, b) = (with_zeros(rows * inner, 1, of_a), with_zeros(inner * columns, 2, of_b));
+            let first = values(columns, 3);
+            let (at, bt) = (transposed(&a, rows, inner), transposed(&b, inner, columns));
+            let left = if flip_a { Matrix::new(&at, inner, rows).transposed() } else { Matrix::new(&a, rows, inner) };
+            let right = if flip_b { Matrix::new(&bt, columns, inner).transposed() } else { Matrix::new(&b, inner, columns) };
+            let onto = onto.then_some(&first[..]);
+            let of = Sparse::of(left, right, onto);
+            prop_assert_eq!(of.map(|sparse| sparse.turned), Some(of_a < of_b));
+            let mut want = naive(&a, &b, rows, inner, columns);
+            if let Some(onto) = onto {
+                want.iter_mut().enumerate().for_each(|(index, want)| *want += f64::from(onto[index % columns]));
+            }
+            for isa in Isa::available() {
+                assert_close(&isa.hold(|| product(left, right, onto)), &want, 1e-5);
+            }
+        }
+    }
+
+    #[test]
+    fn zeros_are_left_out_where_that_is_faster() {
+        let is_sparse = |rows, inner, columns, zeros: [f32; 2]| {
+            let (a, b) = (
+                with_zeros(rows * inner, 1, zeros[0]),
+                with_zeros(inner * columns, 2, zeros[1]),
+            );
+            Sparse::of(Matrix::new(&a, rows, inner), Matrix::new(&b, inner, columns), None).is_some()
+        };
+        assert!(is_sparse(200, 200, 70, [0.5, 0.0]) && is_sparse(70, 200, 200, [0.0, 0.5]));
+        assert!(!is_sparse(200, 200, 200, [0.1, 0.1]), "too few zeros");
+        assert!(
+            !is_sparse(70, 200, 200, [0.9, 0.0]) && !is_sparse(200, 200, 70, [0.0, 0.9]),
+            "too few rows"
+        );
+        assert!(!is_sparse(200, 70, 200, [0.9, 0.0]), "too little to sum");
+    }
+
+    #[test]
+    fn what_no_value_is_left_of_is_what_it_is_added_to() {
+        let (a, b, onto) = (vec![0.0; 192 * 200], values(200 * 66, 2), values(66, 3));
+        let product = product(Matrix::new(&a, 192, 200), Matrix::new(&b, 200, 66), Some(&onto));
+        assert_eq!(product, onto.repeat(192));
+    }
+
+    #[test]
+    fn infinities_and_nan_are_not_taken_for_zeros() {
+        const SIDE: usize = 192;
+        let (mut a, b) = (vec![0.0; SIDE * SIDE], vec![1.0; SIDE * SIDE]);
+        (a[3], a[SIDE + 5]) = (f32::INFINITY, f32::NAN);
+        let product = product(Matrix::new(&a, SIDE, SIDE), Matrix::new(&b, SIDE, SIDE), None);
+        assert!(product[..SIDE].iter().all(|value| *value == f32::INFINITY));
+        assert!(product[SIDE..2 * SIDE].iter().all(|value| value.is_nan()));
+        assert!(product[2 * SIDE..].iter().all(|value| *value == 0.0));
+    }
+
     #[test]
     fn tiles_have_the_same_bytes_on_any_number_of_threads() {
-        for (rows, inner, columns) in [(131, 257, 301), (1100, 40, 70), (40, 300, 700)] {
-            let (a, b) = (values(rows * inner, 1), values(inner * columns, 2));
+        for (rows, inner, columns, zeros) in [
+            (131, 257, 301, 0.0),
+            (1100, 40, 70, 0.0),
+            (40, 300, 700, 0.0),
+            (300, 257, 600, 0.5),
+        ] {
+            let (a, b) = (with_zeros(rows * inner, 1, zeros), values(inner * columns, 2));
             let of_pool = || product(Matrix::new(&a, rows, inner), Matrix::new(&b, inner, columns), None);
             let alone = threads::pool(1).unwrap().install(of_pool);
             for count in [2, 7] {
