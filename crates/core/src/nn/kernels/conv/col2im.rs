@@ -4,8 +4,8 @@
 //! which is with strides; a 1x1 kernel with stride 1 is just the product.
 
 use super::ConvGeometry;
-use crate::nn::kernels::gemm::{Matrix, MatrixMut, Mode, multiply};
-use crate::nn::threads::with_scratch;
+use crate::nn::kernels::gemm::{Matrix, MatrixMut, Mode, multiply, product};
+use crate::nn::threads::{self, COST_OF_A_VALUE, with_scratch};
 
 /// Values of a block of patches: half of a small L2 cache.
 const BLOCK_VALUES: usize = 64 << 10;
@@ -33,14 +33,43 @@ pub fn backward_input(geometry: &ConvGeometry, kernel: &[f32], dy: &[f32], dx: &
             multiply(dy, kernel, MatrixMut::new(patches, count, patch_len), Mode::Overwrite);
             for (window, patch) in (number * block..).zip(patches.chunks_exact(patch_len)) {
                 let dx = &mut dx[window / windows * geometry.input_len()..];
-                for_each_run(geometry, window % windows, |at, place, len| {
-                    let (dx, patch) = (&mut dx[place..place + len], &patch[at..at + len]);
-                    dx.iter_mut()
-                        .zip(patch)
-                        .for_each(|(sum, slope): (&mut f32, _)| *sum += slope);
-                });
+                add_patch(geometry, window % windows, patch, dx);
             }
         }
+    });
+}
+
+/// Whether `rows` rows have so few windows that a large kernel is best rearranged once for all of them.
+pub fn are_few_windows(geometry: &ConvGeometry, rows: usize) -> bool {
+    /// Values of their patches: 4 MB.
+    const MOST: usize = 1 << 20;
+    geometry.is_large() && rows * geometry.window.output_cells() * geometry.patch_len() <= MOST
+}
+
+/// The gradient for the input of [few windows](are_few_windows): their patches are made by one product on the pool's threads, then
+/// added row by row.
+pub fn backward_input_of_few_windows(geometry: &ConvGeometry, kernel: &[f32], dy: &[f32]) -> Vec<f32> {
+    let (patch_len, filters, windows) = (geometry.patch_len(), geometry.filters, geometry.window.output_cells());
+    let count = dy.len() / filters;
+    let kernel = Matrix::new(kernel, patch_len, filters).transposed();
+    let patches = product(Matrix::new(dy, count, filters), kernel, None);
+    let (input_len, row_len) = (geometry.input_len(), windows * patch_len);
+    let cost = patches.len() * COST_OF_A_VALUE;
+    threads::build(count / windows * input_len, input_len, cost, |row, dx| {
+        let patches = patches[row * row_len..][..row_len].chunks_exact(patch_len);
+        for (window, patch) in patches.enumerate() {
+            add_patch(geometry, window, patch, dx);
+        }
+    })
+}
+
+/// Adds the gradient for the patch of a window to its places in the row `dx`.
+fn add_patch(geometry: &ConvGeometry, window: usize, patch: &[f32], dx: &mut [f32]) {
+    for_each_run(geometry, window, |at, place, len| {
+        let (dx, patch) = (&mut dx[place..place + len], &patch[at..at + len]);
+        dx.iter_mut()
+            .zip(patch)
+            .for_each(|(sum, slope): (&mut f32, _)| *sum += slope);
     });
 }
 

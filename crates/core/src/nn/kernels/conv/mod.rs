@@ -188,6 +188,9 @@ pub fn backward_input(geometry: &ConvGeometry, kernel: &[f32], dy: &[f32]) -> Ve
     if let Some(of_dy) = transposed::geometry_of(geometry) {
         return forward(&of_dy, dy, &transposed::kernel_of(geometry, kernel), None);
     }
+    if col2im::are_few_windows(geometry, rows) {
+        return col2im::backward_input_of_few_windows(geometry, kernel, dy);
+    }
     let mut chunk_rows = geometry.chunk_rows(rows, input_len);
     if geometry.is_large() {
         chunk_rows = chunk_rows.max(geometry.rows_of_few_windows().min(rows.div_ceil(FEWEST_LARGE_CHUNKS)));
