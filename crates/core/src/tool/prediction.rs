@@ -5,10 +5,10 @@ use std::io::{self, Write};
 use crate::galaxy::inputs::TableInput;
 use crate::galaxy::table::Matrix;
 use crate::nn::kernels::recurrent;
+use crate::nn::kernels::rows::gather;
 use crate::nn::network::Network;
 use crate::nn::threads;
 use crate::train::metrics::largest;
-use crate::train::samples;
 use crate::{Error, Result};
 
 /// Rows that are run through a network at once: enough to keep it busy, few enough that memory does not grow with the table.
@@ -33,14 +33,14 @@ impl Predictions {
         // Padded sequences share their beginning: rows with as much padding are best predicted together.
         let order = match network.ids() {
             Some(_) if rows.len() * row == x.len() => recurrent::rows_by_padding(x, row),
-            Some(_) => recurrent::rows_by_padding(&samples::gather(x, row, rows), row),
+            Some(_) => recurrent::rows_by_padding(&gather(x, row, rows), row),
             None => (0..rows.len()).collect(),
         };
         let at_once = network.rows_within(BATCH_BYTES, network.piece_rows(BATCH, false));
         let pieces: Vec<&[usize]> = order.chunks(at_once).collect();
         let of_piece = |piece: usize| {
             let picked: Vec<usize> = pieces[piece].iter().map(|&place| rows[place]).collect();
-            let predicted = network.predict(samples::gather(x, row, &picked))?;
+            let predicted = network.predict(gather(x, row, &picked))?;
             Ok::<_, Error>((pieces[piece], predicted))
         };
         threads::in_order(pieces.len(), of_piece, |(places, predicted)| {

@@ -1,6 +1,6 @@
 //! Rows to learn from or to judge by.
 
-use crate::nn::threads;
+use crate::nn::kernels::rows::gather;
 
 /// Inputs and what they should become, row by row.
 #[derive(Clone, Debug)]
@@ -27,20 +27,4 @@ impl Samples {
     pub fn truth(&self, rows: &[usize]) -> Vec<f32> {
         gather(&self.truth, self.truth_row, rows)
     }
-}
-
-/// Rows of `width` values, picked by number. Rows lie far apart in memory, so that fetching them is shared among the threads.
-#[must_use]
-pub fn gather(values: &[f32], width: usize, rows: &[usize]) -> Vec<f32> {
-    /// Values that a thread fetches at once.
-    const CHUNK: usize = 1 << 14;
-    let at_once = (CHUNK / width.max(1)).max(1);
-    let len = rows.len() * width;
-    // To fetch a value costs as much as some multiply-adds.
-    threads::build(len, at_once * width, 4 * len, |chunk, picked| {
-        let rows = &rows[chunk * at_once..];
-        for (picked, &row) in picked.chunks_exact_mut(width.max(1)).zip(rows) {
-            picked.copy_from_slice(&values[row * width..(row + 1) * width]);
-        }
-    })
 }

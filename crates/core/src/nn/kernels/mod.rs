@@ -26,6 +26,7 @@ pub mod pool;
 pub mod rectifier;
 pub mod recurrent;
 pub mod resize;
+pub mod rows;
 pub mod simd;
 #[cfg(test)]
 mod testing;

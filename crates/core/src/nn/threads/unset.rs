@@ -87,6 +87,20 @@ impl<'a, T: Copy> Unset<'a, T> {
         }
     }
 
+    /// Writes `values`.
+    ///
+    /// # Panics
+    /// When there are more or fewer of them.
+    #[inline(always)]
+    pub fn copy_from_slice(&mut self, values: &[T]) {
+        assert_eq!(self.len(), values.len(), "as many values as there is room for");
+        // SAFETY: there is room for so many, which no one else borrows.
+        unsafe {
+            self.as_mut_ptr()
+                .copy_from_nonoverlapping(values.as_ptr(), values.len());
+        };
+    }
+
     /// Writes zeros, which makes it values.
     pub fn zeroed(self) -> &'a mut [T]
     where
