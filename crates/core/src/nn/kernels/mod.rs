@@ -22,6 +22,7 @@ pub mod local;
 pub mod loss;
 mod max_pool;
 pub mod merge;
+mod nonzeros;
 pub mod pool;
 pub mod rectifier;
 pub mod recurrent;

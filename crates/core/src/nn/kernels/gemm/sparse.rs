@@ -18,6 +18,7 @@ use std::ops::Range;
 
 use super::transpose::transpose_part;
 use super::{Matrix, Target};
+use crate::nn::kernels::nonzeros::{Lists, add_rows, bits};
 use crate::nn::kernels::simd::{Isa, Simd, Work, run};
 use crate::nn::threads::{self, group_rows, with_list, with_scratch};
 
@@ -30,18 +31,9 @@ const VECTORS: usize = 8;
 
 /// Pieces of rows are read with gaps between them, which the processor does not foresee: so many rows ahead they are asked for.
 const AHEAD: usize = 8;
-/// Values in a cache line.
-const LINE: usize = 16;
-
-/// For each row of a block its number, bit by bit as a value, so that it can be chosen and moved as values are.
-const NUMBERS: [f32; BLOCK] = {
-    let (mut numbers, mut number) = ([0.0; BLOCK], 0_u32);
-    while (number as usize) < BLOCK {
-        numbers[number as usize] = f32::from_bits(number);
-        number += 1;
-    }
-    numbers
-};
+/// Values left out behind the rows of a left side that is turned: a cache line, so that they do not all begin on a few sets of the
+/// innermost cache.
+const GAP: usize = 16;
 
 /// Into how many tiles a result is cut downwards and across: into large ones, as the right side is copied for each that lies below
 /// another, and the left side listed for each beside another; and into some at least, to feed threads.
@@ -137,8 +129,8 @@ impl<'a> Sparse<'a> {
             let (inner, stride) = (inner.min(INNER), columns.len().next_multiple_of(isa.lanes()));
             // Whole vectors, and one behind each list.
             let list = (rows.len() * inner + isa.lanes()).next_multiple_of(isa.lanes());
-            let panel = inner * stride.min(VECTORS * isa.lanes());
-            let turned = rows.len() * (inner + LINE);
+            let panel = inner * VECTORS * isa.lanes();
+            let turned = rows.len() * (inner + GAP);
             with_scratch(rows.len() * stride + 2 * list + panel + turned, |room| {
                 let (sums, room) = room.split_at_mut(rows.len() * stride);
                 let (values, room) = room.split_at_mut(list);
@@ -177,11 +169,11 @@ struct Tile<'a> {
     sums: &'a mut [f32],
     /// The non-zeros, block by block and there row by row.
     values: &'a mut [f32],
-    /// For each non-zero its number in its block: see [`NUMBERS`].
+    /// For each non-zero where its row of the panel begins in its block.
     places: &'a mut [f32],
     /// Where the list of each row of each block ends, behind where the first begins.
     ends: &'a mut Vec<usize>,
-    /// Room for some columns of the right side, `[inner, width]`.
+    /// Room for some columns of the right side, `[inner, VECTORS]`.
     panel: &'a mut [f32],
     /// Room for some rows of a left side that lies in columns.
     turned: &'a mut [f32],
@@ -224,38 +216,41 @@ impl Tile<'_> {
         let (left, rows) = (self.product.left, self.rows.clone());
         let (from, stride) = if left.column_stride == 1 {
             let first = rows.start * left.row_stride + inner.start;
-            (left.data[first..].as_ptr(), left.row_stride)
+            (&left.data[first..], left.row_stride)
         } else {
-            let (first, stride) = (inner.start * left.column_stride + rows.start, inner.len() + LINE);
+            let (first, stride) = (inner.start * left.column_stride + rows.start, inner.len() + GAP);
             let (from, to) = (left.data[first..].as_ptr(), self.turned.as_mut_ptr());
             // SAFETY: the part lies in the matrix, and there is room for it.
             unsafe {
                 transpose_part(s, (from, left.column_stride), inner.len(), rows.len(), (to, stride));
             };
-            (self.turned.as_ptr(), stride)
+            (&*self.turned, stride)
         };
         let (zero, one) = (s.splat(0.0), s.splat(1.0));
+        let starts: [f32; BLOCK] = std::array::from_fn(|row| bits(row * VECTORS * S::LANES));
+        let mut lists = Lists {
+            values: self.values,
+            places: self.places,
+        };
         let mut end = 0;
         self.ends.clear();
         self.ends.push(end);
         for block in (0..inner.len()).step_by(BLOCK) {
             let height = BLOCK.min(inner.len() - block);
             for row in 0..rows.len() {
-                let next = from.wrapping_add((row + AHEAD) * stride + block);
-                for line in (0..height).step_by(LINE) {
-                    s.prefetch(next.wrapping_add(line));
-                }
+                ask_ahead(s, from, (row + AHEAD) * stride + block, height);
                 for at in (0..height).step_by(S::LANES) {
-                    let (values, places) = (&mut self.values[end..][..S::LANES], &mut self.places[end..][..S::LANES]);
-                    // SAFETY: `height - at` values are left of the block's row, a vector of numbers at each of its places, and both lists
-                    // have room for a vector.
-                    unsafe {
-                        let value = s.load_up_to(from.add(row * stride + block + at), height - at);
-                        let number = s.load(NUMBERS.as_ptr().add(at));
-                        let chosen = s.equal(s.select(s.equal(value, zero), zero, one), one);
-                        s.store_chosen(values.as_mut_ptr(), chosen, value);
-                        end += s.store_chosen(places.as_mut_ptr(), chosen, number);
-                    }
+                    let from = &from[row * stride + block + at..];
+                    // SAFETY: `height - at` values are left of the block's row, and a vector of starts at each of its places.
+                    let (value, start) = unsafe {
+                        (
+                            s.load_up_to(from.as_ptr(), height - at),
+                            s.load(starts.as_ptr().add(at)),
+                        )
+                    };
+                    // Instruction sets here compare for equality alone.
+                    let chosen = s.equal(s.select(s.equal(value, zero), zero, one), one);
+                    end = lists.push(s, end, chosen, value, start);
                 }
                 self.ends.push(end);
             }
@@ -268,20 +263,19 @@ impl Tile<'_> {
         let (right, width) = (self.product.right, vectors.len() * S::LANES);
         let first = self.columns.start + vectors.start * S::LANES;
         let left = self.columns.end - first;
-        assert!(self.panel.len() >= inner.len() * width);
+        let stride = VECTORS * S::LANES;
+        assert!(self.panel.len() >= inner.len() * stride);
         let to = self.panel.as_mut_ptr();
         if right.column_stride == 1 {
-            let from = right.data[inner.start * right.row_stride + first..].as_ptr();
+            let from = &right.data[inner.start * right.row_stride + first..];
             for row in 0..inner.len() {
-                let next = from.wrapping_add((row + AHEAD) * right.row_stride);
-                for line in (0..width).step_by(LINE) {
-                    s.prefetch(next.wrapping_add(line));
-                }
+                ask_ahead(s, from, (row + AHEAD) * right.row_stride, width.min(left));
+                let from = &from[row * right.row_stride..];
                 for at in (0..width).step_by(S::LANES) {
-                    // SAFETY: `left - at` values are left of the row, and each row of the panel is `width` wide.
+                    // SAFETY: `left - at` values are left of the row, and each row of the panel has room for `VECTORS`.
                     unsafe {
-                        let vector = s.load_up_to(from.add(row * right.row_stride + at), left - at);
-                        s.store(to.add(row * width + at), vector);
+                        let vector = s.load_up_to(from.as_ptr().add(at), left - at);
+                        s.store(to.add(row * stride + at), vector);
                     }
                 }
             }
@@ -290,7 +284,7 @@ impl Tile<'_> {
             let columns = width.min(left);
             // SAFETY: so many columns of the matrix lie one after another, and the panel has room for them; what it holds beyond them goes
             // into sums that are not written.
-            unsafe { transpose_part(s, (from, right.column_stride), columns, inner.len(), (to, width)) };
+            unsafe { transpose_part(s, (from, right.column_stride), columns, inner.len(), (to, stride)) };
         }
     }
 
@@ -298,33 +292,19 @@ impl Tile<'_> {
     #[inline(always)]
     fn add<S: Simd, const V: usize>(&mut self, s: S, inner: usize, first: usize) {
         let rows = self.rows.len();
-        assert!(self.panel.len() >= inner * V * S::LANES && self.sums.len() == rows * self.stride);
+        assert!(self.panel.len() >= inner * VECTORS * S::LANES && self.sums.len() == rows * self.stride);
         assert!(first + V <= self.stride / S::LANES && self.ends.len() == inner.div_ceil(BLOCK) * rows + 1);
-        for (list, ends) in self.ends.windows(2).enumerate() {
-            let (block, row) = (list / rows, list % rows);
-            let panel = self.panel.as_ptr().wrapping_add(block * BLOCK * V * S::LANES);
-            let to = self
-                .sums
-                .as_mut_ptr()
-                .wrapping_add(row * self.stride + first * S::LANES);
-            let mut sums = [s.splat(0.0); V];
-            for (v, sum) in sums.iter_mut().enumerate() {
-                // SAFETY: a row of the sums has `V` vectors from the first on.
-                *sum = unsafe { s.load(to.add(v * S::LANES)) };
-            }
-            let list = ends[0]..ends[1];
-            for (value, place) in self.values[list.clone()].iter().zip(&self.places[list]) {
-                let value = s.splat(*value);
-                let from = panel.wrapping_add(place.to_bits() as usize * V * S::LANES);
-                for (v, sum) in sums.iter_mut().enumerate() {
-                    // SAFETY: the list's numbers are those of rows of the block, of which the panel has `V` vectors.
-                    *sum = s.mul_add(value, unsafe { s.load(from.add(v * S::LANES)) }, *sum);
-                }
-            }
-            for (v, sum) in sums.iter().enumerate() {
-                // SAFETY: as above.
-                unsafe { s.store(to.add(v * S::LANES), *sum) };
-            }
+        let lists = Lists {
+            values: self.values,
+            places: self.places,
+        };
+        for (number, ends) in self.ends.windows(2).enumerate() {
+            let (block, row) = (number / rows, number % rows);
+            let panel = self.panel[block * BLOCK * VECTORS * S::LANES..].as_ptr();
+            let sums = self.sums[row * self.stride + first * S::LANES..].as_mut_ptr();
+            // SAFETY: the list's places are those of rows of the block, of which the panel has `V` vectors, as the sums have from the first
+            // on.
+            unsafe { add_rows::<S, V>(s, panel, lists.list(ends[0]..ends[1]), sums, V * S::LANES) };
         }
     }
 
@@ -368,5 +348,13 @@ impl Tile<'_> {
                 );
             }
         }
+    }
+}
+
+/// Asks for a row's `len` values that begin at `at`, if there are such.
+#[inline(always)]
+fn ask_ahead<S: Simd>(s: S, values: &[f32], at: usize, len: usize) {
+    if let Some(row) = values.get(at..at + len) {
+        s.prefetch_all(row);
     }
 }

@@ -11,9 +11,10 @@
 //! all it gets, and is written: once, to memory that need not be zero.
 
 use super::Pooled;
-use super::slopes::{Lists, bits, open};
+use super::slopes::open;
 use crate::nn::kernels::conv::ConvGeometry;
 use crate::nn::kernels::conv::tile::store;
+use crate::nn::kernels::nonzeros::{Lists, bits};
 use crate::nn::kernels::simd::{Isa, Simd, Work, run};
 use crate::nn::kernels::window::Window;
 use crate::nn::threads::{Unset, with_list, with_scratch};
@@ -177,7 +178,7 @@ impl Lines<'_> {
         let (slopes, winners) = self.open.split_at_mut(pooled * stride);
         let open = open(s, self.pooled, geometry.filters, *stride, slopes, winners);
         let (slopes, places) = self.lists.split_at_mut(columns.len() * room);
-        let mut lists = Lists { slopes, places };
+        let mut lists = Lists { values: slopes, places };
         for (column, cells) in columns.iter().enumerate() {
             let mut end = column * room;
             let mut cells = cells.iter().peekable();

@@ -1,8 +1,9 @@
 //! Gradients for the input, patch by patch: all filters of a place are summed in registers before they are added.
 
-use super::slopes::{Lists, add_run, bits, open};
+use super::slopes::open;
 use super::{Pooled, Sparse};
 use crate::nn::kernels::conv::field::Run;
+use crate::nn::kernels::nonzeros::{Lists, add_run, bits};
 use crate::nn::kernels::simd::{Simd, Work, run};
 use crate::nn::threads::{with_list, with_scratch};
 
@@ -67,7 +68,7 @@ impl Work for InputPatches<'_> {
         let (slopes, winners) = self.open.split_at_mut(pooled * stride);
         let open = open(s, self.pooled, filters, stride, slopes, winners);
         let (slopes, places) = self.lists.split_at_mut(self.lists.len() / 2);
-        let mut lists = Lists { slopes, places };
+        let mut lists = Lists { values: slopes, places };
         let mut end = 0;
         for window in 0..pooled {
             for cell in 0..cells {

@@ -1,9 +1,10 @@
 //! Kernel gradients of long patches: filter by filter, a sum of some patches that stays in registers over a whole row of the batch.
 
-use super::slopes::{Lists, add_run, bits, open};
+use super::slopes::open;
 use super::{Pooled, Sparse};
 use crate::nn::kernels::conv::field::Run;
 use crate::nn::kernels::gemm::transpose_with;
+use crate::nn::kernels::nonzeros::{Lists, add_run, bits};
 use crate::nn::kernels::simd::{Simd, Work, run};
 use crate::nn::threads::{group_rows, with_scratch};
 
@@ -65,7 +66,7 @@ impl Work for LongPatches<'_> {
         let (slopes, places) = self.by_filter.split_at(self.stride * pooled);
         let (to_slopes, to_places) = self.list.split_at_mut(self.list.len() / 2);
         let mut lists = Lists {
-            slopes: to_slopes,
+            values: to_slopes,
             places: to_places,
         };
         let (zero, one) = (s.splat(0.0), s.splat(1.0));
