@@ -362,6 +362,21 @@ fn a_block_that_has_kept_a_kernel_notices_other_weights() {
 }
 
 #[test]
+fn a_large_kernel_gives_many_rows_the_input_gradient_that_it_gives_few() {
+    const ROWS: usize = 32;
+    const FEW: usize = 8;
+    let g = ConvGeometry::new(&[9, 9], 160, &[3, 3], 50, &[2, 2], &[1, 1], Padding::Same).unwrap();
+    assert!(g.is_large() && !col2im::are_few_windows(&g, ROWS) && col2im::are_few_windows(&g, FEW));
+    let Case { kernel, dy, .. } = case(&g, ROWS);
+    let few = dy.chunks_exact(FEW * g.output_len());
+    let want: Vec<f64> = few
+        .flat_map(|dy| backward_input(&g, &kernel, dy))
+        .map(f64::from)
+        .collect();
+    assert_close(&backward_input(&g, &kernel, &dy), &want, rounding(&g));
+}
+
+#[test]
 fn large_kernels_over_few_windows_agree_with_plain_loops() {
     for (g, batch) in large().into_iter().flat_map(|g| [(g, 1), (g, 45)]) {
         let Case { x, kernel, bias, dy } = case(&g, batch);
