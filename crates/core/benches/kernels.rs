@@ -5,7 +5,7 @@
 use std::hint::black_box;
 
 use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main, measurement::WallTime};
-use galaxy_burn_core::nn::kernels::conv::{self, ConvBlock, ConvGeometry};
+use galaxy_burn_core::nn::kernels::conv::{self, BlockWeights, ConvBlock, ConvGeometry, ConvPair, PairNeeds};
 use galaxy_burn_core::nn::kernels::dense::{self, DenseShape};
 use galaxy_burn_core::nn::kernels::pool::{self, PoolGeometry};
 use galaxy_burn_core::nn::kernels::window::{Padding, Window};
@@ -34,16 +34,52 @@ fn halves(conv: &ConvGeometry) -> Window {
     Window::new(&conv.window.output[1..], &[2, 2], &[2, 2], &[1, 1], Padding::Valid).expect("the window fits")
 }
 
+fn block(conv: ConvGeometry) -> ConvBlock {
+    ConvBlock::new(conv, halves(&conv)).expect("the pooling is of this convolution")
+}
+
+fn parameters(conv: &ConvGeometry) -> (Vec<f32>, Vec<f32>) {
+    (values(conv.kernel_len(), 16), values(conv.filters, 16))
+}
+
+fn weights<'a>(kernel: &'a [f32], bias: &'a [f32]) -> BlockWeights<'a> {
+    BlockWeights {
+        kernel,
+        bias: Some(bias),
+    }
+}
+
+fn pair(criterion: &mut Criterion) {
+    let mut group = group(criterion, "conv-relu-pool/both");
+    let pair = ConvPair::new(block(first()), block(second())).expect("the second takes what the first puts out");
+    let x = values(BATCH * first().input_len(), 8);
+    let [of_first, of_second] = [first(), second()].map(|conv| parameters(&conv));
+    let weights = [weights(&of_first.0, &of_first.1), weights(&of_second.0, &of_second.1)];
+    group.bench_function("forward", |b| {
+        b.iter(|| pair.forward(black_box(&x), weights));
+    });
+    let (y, passed) = pair.forward(&x, weights);
+    let dy = values(y.len(), 16);
+    let needs = PairNeeds {
+        first: [false, true, true],
+        second: [true; 2],
+    };
+    group.bench_function("backward", |b| {
+        b.iter(|| pair.backward(black_box(&x), weights, &passed, &dy, needs));
+    });
+}
+
 fn blocks(criterion: &mut Criterion) {
     for (name, conv, needs) in [("first", first(), [false, true, true]), ("second", second(), [true; 3])] {
         let mut group = group(criterion, &format!("conv-relu-pool/{name}"));
-        let block = ConvBlock::new(conv, halves(&conv)).expect("the pooling is of this convolution");
+        let block = block(conv);
         let x = values(BATCH * conv.input_len(), 8);
-        let (kernel, bias) = (values(conv.kernel_len(), 16), values(conv.filters, 16));
+        let (kernel, bias) = parameters(&conv);
+        let weights = weights(&kernel, &bias);
         group.bench_function("forward", |b| {
-            b.iter(|| block.forward(black_box(&x), &kernel, Some(&bias)));
+            b.iter(|| block.forward(black_box(&x), weights));
         });
-        let (y, winners) = block.forward(&x, &kernel, Some(&bias));
+        let (y, winners) = block.forward(&x, weights);
         let dy = values(y.len(), 16);
         group.bench_function("backward", |b| {
             b.iter(|| block.backward(black_box(&x), &kernel, &winners, &dy, needs));
@@ -113,6 +149,7 @@ fn group<'a>(criterion: &'a mut Criterion, name: &str) -> BenchmarkGroup<'a, Wal
 fn kernels(criterion: &mut Criterion) {
     threads::init(2).expect("two threads can be started");
     blocks(criterion);
+    pair(criterion);
     layers(criterion);
     dense_layers(criterion);
 }

@@ -396,6 +396,16 @@ fn an_activation_whose_input_is_also_taken_elsewhere_leaves_that_as_it_is() {
     );
 }
 
+/// Two convolutions that are computed together, each with the pooling behind it.
+fn blocks_of_convolution_and_pooling() -> [Layer; 4] {
+    let conv = |name: &str| {
+        let config = json!({"name": name, "filters": 5, "kernel_size": [3, 3], "activation": "relu"});
+        layer("Conv2D", &config)
+    };
+    let pool = |name: &str| layer("MaxPooling2D", &json!({"name": name, "pool_size": [2, 2]}));
+    [conv("first"), pool("first_pool"), conv("second"), pool("second_pool")]
+}
+
 #[test]
 fn numbers_that_are_none_are_found_where_they_were_made_also_in_layers_that_are_computed_together() {
     let relu = || layer("Activation", &json!({"activation": "relu"}));
@@ -403,7 +413,8 @@ fn numbers_that_are_none_are_found_where_they_were_made_also_in_layers_that_are_
     let norm = || layer("BatchNormalization", &json!({}));
     let pool = || layer("MaxPooling2D", &json!({"pool_size": [2, 2]}));
     let pictures = json!({"filters": 5, "kernel_size": [3, 3]});
-    let cases: [(Vec<Layer>, &[usize], usize, &str); 4] = [
+    let two_of_them = || blocks_of_convolution_and_pooling().into();
+    let cases: [(Vec<Layer>, &[usize], usize, &str); 6] = [
         (vec![conv(), relu()], &[6, 4], 0, "1 (Conv1D 'conv1d_1')"),
         (
             vec![conv(), norm(), relu()],
@@ -423,6 +434,8 @@ fn numbers_that_are_none_are_found_where_they_were_made_also_in_layers_that_are_
             0,
             "1 (Conv2D 'conv2d_1')",
         ),
+        (two_of_them(), &[12, 12, 2], 1, "1 (Conv2D 'first')"),
+        (two_of_them(), &[12, 12, 2], 2, "3 (Conv2D 'second')"),
     ];
     for (mut layers, input, weight, expected) in cases {
         layers.push(layer("Flatten", &json!({})));
@@ -433,4 +446,13 @@ fn numbers_that_are_none_are_found_where_they_were_made_also_in_layers_that_are_
         network.weights_mut()[weight].values.fill(f32::NAN);
         assert_eq!(network.first_not_finite(x).expect("a run"), Some(expected));
     }
+}
+
+#[test]
+fn memory_of_what_lies_between_layers_that_are_computed_together_is_counted_where_training_keeps_it() {
+    let network = chain(blocks_of_convolution_and_pooling().into(), &[12, 12, 2]);
+    let (input, between, output) = (12 * 12 * 2, 5 * 5 * 5, 5);
+    let bytes = |values: usize| 7 * values * size_of::<f32>();
+    assert_eq!(network.batch_bytes(7, true), bytes(input + between + 2 * output));
+    assert_eq!(network.batch_bytes(7, false), bytes(input + output));
 }

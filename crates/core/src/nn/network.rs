@@ -46,6 +46,17 @@ pub(super) struct Stage {
     pub activity: Option<Regularizer>,
     /// The shape of one row of its result.
     pub output: Vec<usize>,
+    /// The same, one part behind the other, where the layer leaves out what is in between. The first takes what the stage takes, and each
+    /// other the result of the one before.
+    pub parts: Vec<Stage>,
+}
+
+impl Stage {
+    /// The shapes of one row of what lies between its parts, which only training keeps.
+    pub fn between(&self) -> impl Iterator<Item = &[usize]> {
+        let parts = self.parts.split_last().map_or(&[][..], |(_, before)| before);
+        parts.iter().map(|part| part.output.as_slice())
+    }
 }
 
 /// A network ready to run.
@@ -65,6 +76,9 @@ pub struct Network {
     /// How many different ids an embedding that reads the network's input knows, and that layer's title.
     ids: Option<(usize, String)>,
 }
+
+/// Sees each stage's result.
+type Watch<'a, 'w> = &'w mut dyn FnMut(&'a Stage, &Flow) -> Result<()>;
 
 /// What one training step found.
 #[derive(Debug, Default)]
@@ -327,15 +341,16 @@ impl Network {
     ///
     /// # Errors
     /// When the engine fails.
-    pub fn first_not_finite(&self, x: Vec<f32>) -> Result<Option<&str>> {
+    pub fn first_not_finite<'a>(&'a self, x: Vec<f32>) -> Result<Option<&'a str>> {
         let weights = self.upload(&self.device);
         let mut found = None;
-        self.run_watched(self.input(x)?, &weights, &mut Pass::inference(), &mut |stage, flow| {
+        let mut watch = |stage: &'a Stage, flow: &Flow| {
             if found.is_none() && operation::values(&flow.tensor)?.iter().any(|value| !value.is_finite()) {
                 found = Some(stage.title.as_str());
             }
             Ok(())
-        })?;
+        };
+        self.run_watched(self.input(x)?, &weights, &mut Pass::inference(), Some(&mut watch))?;
         Ok(found)
     }
 
@@ -375,15 +390,16 @@ impl Network {
     }
 
     fn run(&self, input: DispatchTensor, weights: &[DispatchTensor], pass: &mut Pass) -> Result<Run> {
-        self.run_watched(input, weights, pass, &mut |_, _| Ok(()))
+        self.run_watched(input, weights, pass, None)
     }
 
+    /// Runs all stages; with `watch` part by part, so that it sees what is between them too.
     fn run_watched<'a>(
         &'a self,
         input: DispatchTensor,
         weights: &[DispatchTensor],
         pass: &mut Pass,
-        watch: &mut dyn FnMut(&'a Stage, &Flow) -> Result<()>,
+        mut watch: Option<Watch<'a, '_>>,
     ) -> Result<Run> {
         let input = Flow::unmasked(input);
         let mut flows: Vec<Option<Flow>> = Vec::with_capacity(self.stages.len());
@@ -397,7 +413,7 @@ impl Network {
                 Source::Input => Some(input.clone()),
                 Source::Stage(from) => flows[from].clone(),
             };
-            let inputs: Vec<Flow> = stage.inputs.iter().filter_map(taken).collect();
+            let mut inputs: Vec<Flow> = stage.inputs.iter().filter_map(taken).collect();
             // A result that nobody will look at again is let go before the next one is computed.
             for &source in &stage.inputs {
                 if let Source::Stage(from) = source
@@ -407,9 +423,27 @@ impl Network {
                     flows[from] = None;
                 }
             }
-            let weights: Vec<DispatchTensor> = stage.weights.iter().map(|&number| weights[number].clone()).collect();
-            let flow = stage.layer.forward(&inputs, &weights, pass)?;
-            watch(stage, &flow)?;
+            let run = |stage: &Stage, inputs: &[Flow], pass: &mut Pass| {
+                let weights: Vec<DispatchTensor> = stage.weights.iter().map(|&of| weights[of].clone()).collect();
+                stage.layer.forward(inputs, &weights, pass)
+            };
+            let flow = match &mut watch {
+                None => run(stage, &inputs, pass)?,
+                Some(watch) => {
+                    let (before, last) = stage
+                        .parts
+                        .split_last()
+                        .map_or((&[][..], stage), |(last, before)| (before, last));
+                    for part in before {
+                        let flow = run(part, &inputs, pass)?;
+                        watch(part, &flow)?;
+                        inputs = vec![flow];
+                    }
+                    let flow = run(last, &inputs, pass)?;
+                    watch(last, &flow)?;
+                    flow
+                }
+            };
             if let Some(regularizer) = stage.activity {
                 penalties.push(operation::apply(
                     Arc::new(ActivityKernel(regularizer)),

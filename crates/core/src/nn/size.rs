@@ -32,6 +32,9 @@ impl Network {
         };
         let stages = self.stages().iter().map(stage);
         if training {
+            // Of what is between parts no gradient is kept.
+            let between = self.stages().iter().flat_map(Stage::between).map(values);
+            let input = between.fold(input, usize::saturating_add);
             // Results stay for the backward; gradients go as soon as they have been used, but are counted: two are alive, and copies.
             stages.fold(input, |sum, (_, output, working)| {
                 sum.saturating_add(output.saturating_mul(2)).saturating_add(working)
@@ -75,7 +78,11 @@ impl Network {
         if !self.stages().iter().all(|stage| stage.layer.takes_pieces()) {
             return rows;
         }
-        let results = |stage: &Stage| stage.output.iter().product::<usize>() * VALUE;
+        let bytes = |shape: &[usize]| shape.iter().product::<usize>() * VALUE;
+        let results = |stage: &Stage| {
+            let between: usize = stage.between().filter(|_| training).map(bytes).sum();
+            bytes(&stage.output) + between
+        };
         let row: usize = self.stages().iter().map(results).sum();
         let most = (CACHED / row.max(1))
             .max(FEWEST)

@@ -2,7 +2,9 @@
 
 use crate::Result;
 use crate::nn::kernels::axes::permute;
-use crate::nn::kernels::conv::{self, ConvBlock, ConvGeometry, Winners};
+use crate::nn::kernels::conv::{
+    self, BlockWeights, ConvBlock, ConvGeometry, ConvGradients, ConvPair, PairNeeds, Passed, Winners,
+};
 use crate::nn::kernels::conv_transpose::{self, TransposedGeometry};
 use crate::nn::kernels::dense::{self, DenseShape};
 use crate::nn::kernels::depthwise::{self, DepthwiseGeometry};
@@ -208,17 +210,22 @@ pub(super) struct ConvBlockKernel {
     pub output: Vec<usize>,
 }
 
+/// A kernel and the bias behind it, if there is one.
+fn block_weights<'a>(inputs: &[View<'a>]) -> BlockWeights<'a> {
+    BlockWeights {
+        kernel: inputs[0].values,
+        bias: inputs.get(1).map(|bias| bias.values),
+    }
+}
+
 impl Kernel for ConvBlockKernel {
     fn forward(&self, inputs: &[View<'_>], save: bool) -> Result<Output> {
-        let bias = inputs.get(2).map(|bias| bias.values);
-        let shape = with_batch(inputs[0].shape[0], &self.output);
+        let (x, weights) = (inputs[0], block_weights(&inputs[1..]));
+        let shape = with_batch(x.shape[0], &self.output);
         if !save {
-            return Ok(Output::new(
-                self.block.output(inputs[0].values, inputs[1].values, bias),
-                shape,
-            ));
+            return Ok(Output::new(self.block.output(x.values, weights), shape));
         }
-        let (y, winners) = self.block.forward(inputs[0].values, inputs[1].values, bias);
+        let (y, winners) = self.block.forward(x.values, weights);
         Ok(Output::saving(y, shape, winners))
     }
 
@@ -231,5 +238,52 @@ impl Kernel for ConvBlockKernel {
         let mut all = vec![gradients.input, gradients.kernel, gradients.bias];
         all.truncate(needs.len());
         Ok(all)
+    }
+}
+
+/// Two convolutions, each with relu and max-pooling behind it, in one: inputs are `x` `[batch, space.., channels]`, and of each the kernel
+/// and, if there is one, the bias.
+#[derive(Debug)]
+pub(super) struct ConvPairKernel {
+    pub pair: ConvPair,
+    /// Weights of the first convolution: 1 or 2.
+    pub of_first: usize,
+    /// The second pooled result's shape without the batch.
+    pub output: Vec<usize>,
+}
+
+impl ConvPairKernel {
+    fn weights<'a>(&self, inputs: &[View<'a>]) -> [BlockWeights<'a>; 2] {
+        let (first, second) = inputs[1..].split_at(self.of_first);
+        [block_weights(first), block_weights(second)]
+    }
+}
+
+impl Kernel for ConvPairKernel {
+    fn forward(&self, inputs: &[View<'_>], save: bool) -> Result<Output> {
+        let (x, weights) = (inputs[0], self.weights(inputs));
+        let shape = with_batch(x.shape[0], &self.output);
+        if !save {
+            return Ok(Output::new(self.pair.output(x.values, weights), shape));
+        }
+        let (y, passed) = self.pair.forward(x.values, weights);
+        Ok(Output::saving(y, shape, passed))
+    }
+
+    fn backward(&self, inputs: &[View<'_>], saved: &Saved, dy: View<'_>, needs: &[bool]) -> Result<Gradients> {
+        let passed = operation::saved_as::<Passed>(saved)?;
+        let (of_first, of_second) = needs.split_at(1 + self.of_first);
+        let needed = |needs: &[bool], index: usize| needs.get(index).copied().unwrap_or(false);
+        let asked = PairNeeds {
+            first: std::array::from_fn(|index| needed(of_first, index)),
+            second: std::array::from_fn(|index| needed(of_second, index)),
+        };
+        let gradients = self
+            .pair
+            .backward(inputs[0].values, self.weights(inputs), passed, dy.values, asked);
+        let [first, second] = gradients.map(|ConvGradients { input, kernel, bias }| [input, kernel, bias]);
+        let first = first.into_iter().take(of_first.len());
+        let second = second.into_iter().skip(1).take(of_second.len());
+        Ok(first.chain(second).collect())
     }
 }

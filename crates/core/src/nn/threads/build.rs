@@ -1,7 +1,5 @@
 //! Results made chunk by chunk, and sums of partial results, on the pool's threads.
 
-use std::mem::MaybeUninit;
-
 use rayon::prelude::*;
 
 use super::pieces::{is_piece, spreads};
@@ -13,6 +11,16 @@ pub fn each(count: usize, cost: usize, work: impl Fn(usize) + Sync) {
         (0..count).into_par_iter().for_each(&work);
     } else {
         (0..count).for_each(&work);
+    }
+}
+
+/// Calls `work` with each of `items` and its number, as [`each`] does.
+pub fn each_of<T: Send>(items: Vec<T>, cost: usize, work: impl Fn(usize, T) + Sync) {
+    let work = |(index, item)| work(index, item);
+    if spreads(cost) {
+        items.into_par_iter().enumerate().for_each(work);
+    } else {
+        items.into_iter().enumerate().for_each(work);
     }
 }
 
@@ -36,25 +44,20 @@ pub unsafe fn build_unset<T: Zero>(
     work: impl Fn(usize, Unset<'_, T>) + Sync,
 ) -> Vec<T> {
     let mut values = Vec::with_capacity(len);
-    fill(&mut values.spare_capacity_mut()[..len], chunk_len, cost, work);
+    fill(Unset::room_of(&mut values, len), chunk_len, cost, work);
     // SAFETY: `work` wrote each of the first `len` values.
     unsafe { values.set_len(len) };
     values
 }
 
-/// Calls `work` with each chunk of `spare`, as [`build_unset`] does.
+/// Calls `work` with each chunk of `room`, as [`build_unset`] does.
 pub(super) fn fill<T: Zero>(
-    spare: &mut [MaybeUninit<T>],
+    room: Unset<'_, T>,
     chunk_len: usize,
     cost: usize,
     work: impl Fn(usize, Unset<'_, T>) + Sync,
 ) {
-    let fill = |(index, chunk): (usize, &mut [MaybeUninit<T>])| work(index, Unset::fresh(chunk));
-    if spreads(cost) {
-        spare.par_chunks_mut(chunk_len.max(1)).enumerate().for_each(fill);
-    } else {
-        spare.chunks_mut(chunk_len.max(1)).enumerate().for_each(fill);
-    }
+    each_of(room.chunks(chunk_len.max(1)).collect(), cost, work);
 }
 
 /// [`build_unset`] for two vectors that are filled together, such as maxima and where they were found.
@@ -72,27 +75,18 @@ pub unsafe fn build_pair_unset<T: Zero, U: Zero>(
 ) -> (Vec<T>, Vec<U>) {
     let mut first = Vec::with_capacity(len.0);
     let mut second = Vec::with_capacity(len.1);
-    let spare_first = &mut first.spare_capacity_mut()[..len.0];
-    let spare_second = &mut second.spare_capacity_mut()[..len.1];
-    let (chunk_first, chunk_second) = (chunk_len.0.max(1), chunk_len.1.max(1));
+    let chunk_len = (chunk_len.0.max(1), chunk_len.1.max(1));
     assert_eq!(
-        len.0.div_ceil(chunk_first),
-        len.1.div_ceil(chunk_second),
+        len.0.div_ceil(chunk_len.0),
+        len.1.div_ceil(chunk_len.1),
         "both vectors have the same number of chunks"
     );
-    let fill = |index, a, b| work(index, Unset::fresh(a), Unset::fresh(b));
-    if spreads(cost) {
-        spare_first
-            .par_chunks_mut(chunk_first)
-            .zip(spare_second.par_chunks_mut(chunk_second))
-            .enumerate()
-            .for_each(|(index, (a, b))| fill(index, a, b));
-    } else {
-        let chunks = spare_first
-            .chunks_mut(chunk_first)
-            .zip(spare_second.chunks_mut(chunk_second));
-        chunks.enumerate().for_each(|(index, (a, b))| fill(index, a, b));
-    }
+    let chunks = Unset::room_of(&mut first, len.0)
+        .chunks(chunk_len.0)
+        .zip(Unset::room_of(&mut second, len.1).chunks(chunk_len.1));
+    each_of(chunks.collect(), cost, |index, (first, second)| {
+        work(index, first, second);
+    });
     // SAFETY: both have the same number of chunks, so zip left none out; they cover both vectors, and `work` wrote each value.
     unsafe {
         first.set_len(len.0);

@@ -13,10 +13,12 @@ mod pieces;
 mod scratch;
 mod unset;
 
-pub use self::build::{Zero, build, build_pair_unset, build_unset, each, group_rows, reduction_groups, sum_groups};
+pub use self::build::{
+    Zero, build, build_pair_unset, build_unset, each, each_of, group_rows, reduction_groups, sum_groups,
+};
 pub use self::denormals::{flush_denormals, with_flushed_denormals};
 pub use self::pieces::{begun_in_order, even_pieces, in_order, share, spreads};
-pub use self::scratch::{Aligned, Listed, with_list, with_room, with_scratch};
+pub use self::scratch::{Aligned, Listed, begins_line, with_list, with_room, with_scratch};
 pub use self::unset::Unset;
 
 /// Multiply-adds below which a kernel runs on the calling thread: waking the pool costs some ten microseconds.

@@ -100,14 +100,44 @@ impl Aligned {
         cost: usize,
         work: impl Fn(usize, Unset<'_, f32>) + Sync,
     ) -> Self {
+        let mut built = Self::with_room(len);
+        fill(built.room(len), chunk_len, cost, work);
+        // SAFETY: `work` wrote each value.
+        unsafe { built.set_len(len) };
+        built
+    }
+
+    /// None yet, and room for `len` values.
+    #[must_use]
+    pub fn with_room(len: usize) -> Self {
         let mut values = Vec::with_capacity(len + LINE);
         let start = line_start(values.as_ptr());
         values.resize(start, 0.0);
-        fill(&mut values.spare_capacity_mut()[..len], chunk_len, cost, work);
-        // SAFETY: `start` zeros are there, and `work` wrote each of the `len` values behind them.
-        unsafe { values.set_len(start + len) };
         Self { values, start }
     }
+
+    /// The room that [`Self::with_room`] has made.
+    ///
+    /// # Panics
+    /// When it is smaller.
+    pub fn room(&mut self, len: usize) -> Unset<'_, f32> {
+        Unset::room_of(&mut self.values, len)
+    }
+
+    /// Makes the first `len` values of the room values.
+    ///
+    /// # Safety
+    /// They have been written.
+    pub unsafe fn set_len(&mut self, len: usize) {
+        // SAFETY: as the caller says; those before `start` are there.
+        unsafe { self.values.set_len(self.start + len) };
+    }
+}
+
+/// Whether these values begin at a cache line.
+#[must_use]
+pub fn begins_line(values: &[f32]) -> bool {
+    line_start(values.as_ptr()) == 0
 }
 
 /// Values of a cache line.

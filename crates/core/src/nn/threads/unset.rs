@@ -23,6 +23,14 @@ impl<'a, T: Copy> Unset<'a, T> {
         Self(values)
     }
 
+    /// The room behind the values of a vector, which has it for `len` more.
+    ///
+    /// # Panics
+    /// When it has not.
+    pub fn room_of(values: &'a mut Vec<T>, len: usize) -> Self {
+        Self::fresh(&mut values.spare_capacity_mut()[..len])
+    }
+
     /// Values that are to be replaced.
     pub fn replacing(values: &'a mut [T]) -> Self {
         // SAFETY: `MaybeUninit<T>` lies in memory as `T` does, and nothing but values of `T` is ever written through this.
@@ -99,6 +107,16 @@ impl<'a, T: Copy> Unset<'a, T> {
             self.as_mut_ptr()
                 .copy_from_nonoverlapping(values.as_ptr(), values.len());
         };
+    }
+
+    /// What has been written.
+    ///
+    /// # Safety
+    /// Every value has been.
+    #[must_use]
+    pub unsafe fn written(self) -> &'a [T] {
+        // SAFETY: as the caller says, and `MaybeUninit<T>` lies in memory as `T` does.
+        unsafe { &*(std::ptr::from_ref(self.0) as *const [T]) }
     }
 
     /// Writes zeros, which makes it values.

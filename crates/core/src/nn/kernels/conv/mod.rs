@@ -11,6 +11,7 @@
 //! | stride 1 | [`direct`] | [`transposed`], [`direct`] | [`kernel_gradient`] |
 //! | any other | [`direct`] | [`col2im`] | [`kernel_gradient`] |
 //! | with relu and max-pooling behind it ([`ConvBlock`]) | as above | [`sparse`] | [`sparse`] |
+//! | two of these, one behind the other ([`ConvPair`]) | as above, a few rows at a time | [`sparse`], row by row | [`sparse`] |
 
 mod block;
 mod col2im;
@@ -18,13 +19,15 @@ mod direct;
 mod field;
 mod kept;
 mod kernel_gradient;
+mod pair;
 mod plan;
 mod sparse;
 pub(in crate::nn::kernels) mod tile;
 mod transposed;
 mod winograd;
 
-pub use block::{ConvBlock, ConvGradients, Winners};
+pub use block::{BlockWeights, ConvBlock, ConvGradients, Winners};
+pub use pair::{ConvPair, PairNeeds, Passed};
 
 use self::plan::{GradientPlan, Plan};
 use super::bias::sum_cells;

@@ -113,19 +113,32 @@ fn rounding(g: &ConvGeometry) -> f64 {
     }
 }
 
-struct Case {
-    x: Vec<f32>,
-    kernel: Vec<f32>,
+pub(super) struct Case {
+    pub x: Vec<f32>,
+    pub kernel: Vec<f32>,
     bias: Vec<f32>,
     dy: Vec<f32>,
 }
 
-fn case(g: &ConvGeometry, batch: usize) -> Case {
+pub(super) fn case(g: &ConvGeometry, batch: usize) -> Case {
     Case {
         x: values(batch * g.input_len(), 1),
         kernel: values(g.kernel_len(), 2),
         bias: values(g.filters, 3),
         dy: values(batch * g.output_len(), 4),
+    }
+}
+
+impl Case {
+    pub fn weights(&self) -> BlockWeights<'_> {
+        weights(&self.kernel, &self.bias)
+    }
+}
+
+fn weights<'a>(kernel: &'a [f32], bias: &'a [f32]) -> BlockWeights<'a> {
+    BlockWeights {
+        kernel,
+        bias: Some(bias),
     }
 }
 
@@ -173,7 +186,7 @@ proptest! {
     }
 }
 
-fn on_every_instruction_set(test: impl Fn()) {
+pub(super) fn on_every_instruction_set(test: impl Fn()) {
     for isa in Isa::available() {
         isa.hold(&test);
     }
@@ -200,8 +213,8 @@ fn block_is_its_three_layers(g: &ConvGeometry, (size, stride, same): (usize, usi
 
     let open = forward(g, &c.x, &c.kernel, Some(&c.bias));
     let (y, found) = max_forward(&pool, &relu(&open));
-    let (block_y, winners) = block.forward(&c.x, &c.kernel, Some(&c.bias));
-    assert_eq!(block.output(&c.x, &c.kernel, Some(&c.bias)), block_y);
+    let (block_y, winners) = block.forward(&c.x, c.weights());
+    assert_eq!(block.output(&c.x, c.weights()), block_y);
     let wide = |values: &[f32]| values.iter().map(|value| f64::from(*value)).collect::<Vec<_>>();
     assert_close(&block_y, &wide(&y), rounding(g));
 
@@ -298,7 +311,7 @@ fn weights_that_are_no_numbers_show_behind_relu_and_pooling() {
                 .skip(broken)
                 .step_by(g.filters)
                 .for_each(|weight| *weight = f32::NAN);
-            let (y, _) = pooled_by_two(&g).forward(&x, &kernel, Some(&bias));
+            let (y, _) = pooled_by_two(&g).forward(&x, weights(&kernel, &bias));
             for (at, value) in y.iter().enumerate() {
                 assert_eq!(value.is_nan(), at % g.filters == broken, "{g:?}: {value} at {at}");
             }
@@ -313,7 +326,7 @@ fn the_bytes_are_the_same_on_any_number_of_threads() {
         let block = pooled_by_two(&g);
         let slopes = values(40 * block.output_len(), 6);
         let run = || {
-            let (y, winners) = block.forward(&x, &kernel, Some(&bias));
+            let (y, winners) = block.forward(&x, weights(&kernel, &bias));
             let gradients = block.backward(&x, &kernel, &winners, &slopes, [true; 3]);
             let plain = [
                 forward(&g, &x, &kernel, Some(&bias)),
@@ -343,7 +356,7 @@ fn a_block_that_has_kept_a_kernel_notices_other_weights() {
             let block = pooled_by_two(&g);
             let slopes = values(2 * block.output_len(), 6);
             let run = |block: &ConvBlock, kernel: &[f32], bias: &[f32]| {
-                let (y, winners) = block.forward(&x, kernel, Some(bias));
+                let (y, winners) = block.forward(&x, weights(kernel, bias));
                 let gradients = block.backward(&x, kernel, &winners, &slopes, [true; 3]);
                 (y, winners, gradients)
             };

@@ -14,6 +14,7 @@ mod taken_in;
 use std::ops::Range;
 use std::sync::Arc;
 
+use self::fuse::Together;
 use super::Simple;
 use crate::keras::activation::Activation;
 use crate::keras::field::DataFormat;
@@ -136,11 +137,17 @@ pub(in crate::nn) fn build(model: &Model, input_shape: &[usize]) -> Result<Built
             };
             continue;
         }
-        let together = fuse::partner(&places, index, last)
-            .and_then(|next| Some((fuse::fused(place, &places[next], next == last)?, next)));
-        let (layer, end) = match together {
-            Some(found) => found,
-            None => (stage(place, closing.is_some() && index == last)?, index),
+        let Together {
+            layer,
+            places: taken,
+            parts,
+        } = match fuse::together(&places, index, last) {
+            Some(together) => together,
+            None => Together {
+                layer: stage(place, closing.is_some() && index == last)?,
+                places: vec![index],
+                parts: Vec::new(),
+            },
         };
         let source = |&LayerOutput { layer, output }: &LayerOutput| {
             let source = outputs[layer].get(output).copied();
@@ -151,24 +158,18 @@ pub(in crate::nn) fn build(model: &Model, input_shape: &[usize]) -> Result<Built
         } else {
             place.sources.iter().map(source).collect::<Result<_>>()?
         };
-        let mut weights: Vec<usize> = place.weights.clone().collect();
-        if end != index {
-            weights.extend(places[end].weights.clone());
-        }
-        // Where two are one stage, the second hands on or drops what the first made; but a recurrent layer computes more than an embedding.
-        let maker = match place.layer.kind {
-            LayerKind::Embedding(_) => end,
-            _ => index,
-        };
+        let parts = parts
+            .into_iter()
+            .map(|(layer, taken)| stage_of(&places, layer, &taken, Vec::new()));
         stages.push(Stage {
-            title: places[maker].title(),
-            layer,
-            inputs,
-            weights,
-            activity: elementwise::activity(&places[end].layer.kind),
-            output: result(&places[end]),
+            parts: parts.collect(),
+            ..stage_of(&places, layer, &taken, inputs)
         });
         let made = Source::Stage(stages.len() - 1);
+        for &within in &taken[1..] {
+            outputs[within] = vec![made];
+        }
+        let end = *taken.last().unwrap_or(&index);
         let parts = recurrent::parts(&places[end]);
         outputs[end] = if parts.is_empty() { vec![made] } else { Vec::new() };
         for (part, shape) in parts.into_iter().zip(places[end].outputs()) {
@@ -180,6 +181,7 @@ pub(in crate::nn) fn build(model: &Model, input_shape: &[usize]) -> Result<Built
                 weights: Vec::new(),
                 activity: None,
                 output: shape.clone(),
+                parts: Vec::new(),
             });
         }
     }
@@ -199,6 +201,25 @@ pub(in crate::nn) fn build(model: &Model, input_shape: &[usize]) -> Result<Built
         masked_output: masked[last] && end.output == 0 && places[last].output.len() > 1,
         ids: ids(&places)?,
     })
+}
+
+/// The stage of a layer that stands for those at the places `taken`, one behind the other.
+fn stage_of(places: &[Place<'_>], layer: Box<dyn Layer>, taken: &[usize], inputs: Vec<Source>) -> Stage {
+    let (first, end) = (&places[taken[0]], &places[taken[taken.len() - 1]]);
+    // The others hand on or drop what the first made; but a recurrent layer computes more than an embedding.
+    let maker = match first.layer.kind {
+        LayerKind::Embedding(_) => end,
+        _ => first,
+    };
+    Stage {
+        title: maker.title(),
+        layer,
+        inputs,
+        weights: taken.iter().flat_map(|&place| places[place].weights.clone()).collect(),
+        activity: elementwise::activity(&end.layer.kind),
+        output: result(end),
+        parts: Vec::new(),
+    }
 }
 
 /// The layers in their places, and their weights.

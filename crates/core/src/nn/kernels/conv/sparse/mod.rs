@@ -27,7 +27,7 @@ use super::field::Field;
 use crate::nn::kernels::max_pool::CLOSED;
 use crate::nn::kernels::simd::{Isa, run};
 use crate::nn::kernels::window::Window;
-use crate::nn::threads::{Unset, with_list, with_scratch};
+use crate::nn::threads::{self, Unset, with_list, with_scratch};
 
 /// Where the cells of all pooling windows lie in the convolution's input: made once.
 pub struct Sparse {
@@ -111,8 +111,8 @@ impl Sparse {
                 long_patches::add(self, field, ahead, pooled, dk, db);
             }
         };
-        // Long patches are read time and again, which pays for a copy that begins at a cache line.
-        if self.field.is_input() && self.keeps_layout() {
+        // Long patches are read time and again, which pays for a copy if the input does not begin at a cache line.
+        if self.field.is_input() && (self.keeps_layout() || threads::begins_line(x)) {
             return with_field(x);
         }
         with_scratch(self.field.len(), |field| {
