@@ -43,7 +43,7 @@ impl Work for Gather<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
         /// So many rows ahead they are asked for.
-        const AHEAD: usize = 2;
+        const AHEAD: usize = 5;
         let row = |row: usize| &self.values[row * self.width..][..self.width];
         for (at, mut picked) in self.picked.chunks_exact(self.width.max(1)).enumerate() {
             if let Some(ahead) = self.rows.get(at + AHEAD) {

@@ -317,6 +317,8 @@ impl Pooled<'_> {
             let bias = unsafe { s.load(bias.as_ptr().add(block.bias_at + v * S::LANES)) };
             *empty = pooled::<S, WINNERS>(s, [bias; 4]);
         }
+        // Rows are written one behind the other: the next one's memory is asked for meanwhile.
+        let row_len = self.y.len();
         for (window, place) in self.quads.places.iter().enumerate() {
             let mut chosen = empty;
             // SAFETY: `pooled` has checked that every window lies in `fields` and that `y` and `winners` have `filters` values for each
@@ -342,6 +344,9 @@ impl Pooled<'_> {
                 }
                 let at = window * filters + block.first;
                 let to = self.y.as_mut_ptr().add(at);
+                for v in 0..V {
+                    s.prefetch(to.wrapping_add(row_len + v * S::LANES));
+                }
                 if filters - block.first >= V * S::LANES {
                     for (v, (best, _)) in chosen.iter().enumerate() {
                         s.store(to.add(v * S::LANES), *best);

@@ -163,10 +163,11 @@ impl ConvPair {
         );
         let sparse = [first.sparse(), second.sparse()];
         let by_filter = second.by_filter(&sparse[1], kernel);
-        let (of_first, of_both) = (first.weights_len(), first.weights_len() + second.weights_len());
+        let (of_second, of_both) = (second.weights_len(), first.weights_len() + second.weights_len());
         let groups = threads::reduction_groups(rows, of_both);
+        // The second's come first, as they are mostly longer: only what is behind them is copied in the end.
         let mut sums = threads::sum_groups(of_both, groups, self.cost(rows), |group, sums| {
-            let (to_first, to_second) = sums.split_at_mut(of_first);
+            let (to_second, to_first) = sums.split_at_mut(of_second);
             with_scratch(between_len, |slopes| {
                 // Backwards, as the last rows were touched last.
                 let rows = threads::group_rows(rows, groups, groups - 1 - group);
@@ -184,10 +185,10 @@ impl ConvPair {
                 }
             });
         });
-        let to_second = sums.split_off(of_first);
+        let to_first = sums.split_off(of_second);
         [
-            first.weight_gradients(&sparse[0], sums, [needs.first[1], needs.first[2]]),
-            second.weight_gradients(&sparse[1], to_second, needs.second),
+            first.weight_gradients(&sparse[0], to_first, [needs.first[1], needs.first[2]]),
+            second.weight_gradients(&sparse[1], sums, needs.second),
         ]
     }
 
