@@ -456,3 +456,43 @@ fn memory_of_what_lies_between_layers_that_are_computed_together_is_counted_wher
     assert_eq!(network.batch_bytes(7, true), bytes(input + between + 2 * output));
     assert_eq!(network.batch_bytes(7, false), bytes(input + output));
 }
+
+#[test]
+fn convolutions_that_are_computed_together_have_the_gradients_that_they_have_apart() {
+    let conv = |name: &str, bias: bool, trainable: bool| {
+        let config = json!({"name": name, "filters": 20, "kernel_size": [3, 3], "activation": "relu", "use_bias": bias,
+            "trainable": trainable});
+        layer("Conv2D", &config)
+    };
+    let pool = |name: &str| layer("MaxPooling2D", &json!({"name": name, "pool_size": [2, 2]}));
+    let ends = || [layer("Flatten", &json!({})), layer("Dense", &json!({"units": 3}))];
+    let x: Vec<f32> = (0..6 * 14 * 14 * 2).map(|i| (i % 23) as f32 / 23.0 - 0.4).collect();
+    let truth: Vec<f32> = (0..6 * 3).map(|i| i as f32 / 9.0).collect();
+    for case in 0..16 {
+        let [bias, more_bias, trainable, more_trainable] = [1, 2, 4, 8].map(|bit| case & bit != 0);
+        let network = |between: Vec<Layer>| {
+            let first = [conv("first", bias, trainable), pool("first_pool")].into_iter();
+            let second = [conv("second", more_bias, more_trainable), pool("second_pool")];
+            chain(first.chain(between).chain(second).chain(ends()).collect(), &[14, 14, 2])
+        };
+        let together = network(Vec::new());
+        // What drops nothing still keeps them apart.
+        let mut apart = network(vec![layer("Dropout", &json!({"rate": 0.0}))]);
+        for (to, from) in apart.weights_mut().iter_mut().zip(together.weights()) {
+            to.values.clone_from(&from.values);
+        }
+        for tracks_input in [false, true] {
+            let [together, apart] = [&together, &apart].map(|network| {
+                let mut pass = Pass::training(Seed(5), 0);
+                pass.tracks_input = tracks_input;
+                let (x, truth) = (x.clone(), truth.clone());
+                let trained = network.gradients(x, truth, Loss::MeanSquaredError, &mut pass);
+                let trained = trained.expect("a step");
+                (trained.predicted, trained.gradients, trained.input)
+            });
+            assert_eq!(together.0, apart.0, "case {case}");
+            assert_eq!(together.2.is_some(), tracks_input);
+            assert_eq!(together, apart, "case {case}, input {tracks_input}");
+        }
+    }
+}

@@ -73,7 +73,8 @@ impl ConvPair {
         let rows = ConvGeometry::rows(x, lens[0]);
         let [input_len, between_len, output_len] = lens.map(|len| rows * len);
         let ready = self.ready(weights);
-        let at_once = lens.map(|len| self.rows_at_once(&ready, rows) * len);
+        let at_once = self.rows_at_once(&ready, rows);
+        let at_once = lens.map(|len| at_once * len);
         let mut between = Aligned::with_room(between_len);
         let mut y = Vec::with_capacity(output_len);
         let [mut of_first, mut of_second] = [between_len, output_len].map(Vec::with_capacity);

@@ -166,6 +166,7 @@ pub(in crate::nn) fn build(model: &Model, input_shape: &[usize]) -> Result<Built
             ..stage_of(&places, layer, &taken, inputs)
         });
         let made = Source::Stage(stages.len() - 1);
+        // So that none of them is visited again.
         for &within in &taken[1..] {
             outputs[within] = vec![made];
         }

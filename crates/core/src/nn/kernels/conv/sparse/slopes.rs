@@ -1,4 +1,4 @@
-//! The non-zero gradients of one row's pooled values: side by side with their winning cells, in lists, and summed from lists.
+//! The gradients of one row's pooled values side by side with their winning cells.
 
 use super::Pooled;
 use crate::nn::kernels::max_pool::CLOSED;
