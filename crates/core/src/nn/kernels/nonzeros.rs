@@ -16,6 +16,69 @@ pub struct List<'a> {
     pub places: &'a [f32],
 }
 
+impl<'a> List<'a> {
+    /// Its values and places.
+    pub fn each(self) -> Each<'a> {
+        Each(self.values.iter().zip(self.places))
+    }
+}
+
+/// The values and places of a [`List`].
+#[derive(Clone)]
+pub struct Each<'a>(std::iter::Zip<std::slice::Iter<'a, f32>, std::slice::Iter<'a, f32>>);
+
+impl Iterator for Each<'_> {
+    type Item = (f32, usize);
+
+    #[inline(always)]
+    fn next(&mut self) -> Option<Self::Item> {
+        let (value, place) = self.0.next()?;
+        Some((*value, place.to_bits() as usize))
+    }
+}
+
+/// Those values and places of a list that a bit is set for.
+#[derive(Clone)]
+pub struct Chosen<'a> {
+    list: List<'a>,
+    /// The bits of places that count.
+    place_bits: u32,
+    /// The bits that come behind `bits`, of 64 entries each; the first of `bits` is for the entry `first`.
+    behind: std::slice::Iter<'a, u64>,
+    bits: u64,
+    first: usize,
+}
+
+impl<'a> Chosen<'a> {
+    /// Those that `chosen` has a bit for, the first one's lowest; of places only some bits count.
+    pub fn new(list: List<'a>, place_bits: u32, chosen: &'a [u64]) -> Self {
+        let mut behind = chosen.iter();
+        Self {
+            list,
+            place_bits,
+            bits: behind.next().copied().unwrap_or(0),
+            behind,
+            first: 0,
+        }
+    }
+}
+
+impl Iterator for Chosen<'_> {
+    type Item = (f32, usize);
+
+    #[inline(always)]
+    fn next(&mut self) -> Option<Self::Item> {
+        while self.bits == 0 {
+            self.bits = *self.behind.next()?;
+            self.first += u64::BITS as usize;
+        }
+        let at = self.first + self.bits.trailing_zeros() as usize;
+        self.bits &= self.bits - 1;
+        let (value, place) = (self.list.values.get(at)?, self.list.places.get(at)?);
+        Some((*value, (place.to_bits() & self.place_bits) as usize))
+    }
+}
+
 /// Room for lists side by side.
 pub struct Lists<'a> {
     pub values: &'a mut [f32],
@@ -56,21 +119,24 @@ pub fn bits(place: usize) -> f32 {
     f32::from_bits(place)
 }
 
-/// Adds `values[i] rows[places[i]]` over a run of `len` values to `sum`.
+/// Adds `value rows[place]`, for each value and place, over a run of `len` values to `sum`.
 ///
 /// # Safety
 /// The run can be read from each row and `sum`, and written to `sum`.
 #[inline(always)]
-pub unsafe fn add_run<S: Simd>(s: S, rows: *const f32, list: List, sum: *mut f32, len: usize) {
+pub unsafe fn add_run<S: Simd, I>(s: S, rows: *const f32, each: &I, sum: *mut f32, len: usize)
+where
+    I: Iterator<Item = (f32, usize)> + Clone,
+{
     let mut at = 0;
     while at < len {
         // SAFETY: `at` lies inside the run, and `add_rows` stops at its end.
         unsafe {
             if len - at >= VECTORS * S::LANES {
-                add_rows::<S, VECTORS>(s, rows.add(at), list, sum.add(at), len - at);
+                add_rows::<S, VECTORS, I>(s, rows.add(at), each.clone(), sum.add(at), len - at);
                 at += VECTORS * S::LANES;
             } else {
-                add_rows::<S, REST>(s, rows.add(at), list, sum.add(at), len - at);
+                add_rows::<S, REST, I>(s, rows.add(at), each.clone(), sum.add(at), len - at);
                 at += REST * S::LANES;
             }
         }
@@ -82,8 +148,10 @@ pub unsafe fn add_run<S: Simd>(s: S, rows: *const f32, list: List, sum: *mut f32
 /// # Safety
 /// `left` values, or `V` vectors if that is less, can be read from each row and `sum`, and written to `sum`.
 #[inline(always)]
-pub unsafe fn add_rows<S: Simd, const V: usize>(s: S, rows: *const f32, list: List, sum: *mut f32, left: usize) {
-    let each = list.values.iter().zip(list.places);
+pub unsafe fn add_rows<S: Simd, const V: usize, I>(s: S, rows: *const f32, each: I, sum: *mut f32, left: usize)
+where
+    I: Iterator<Item = (f32, usize)> + Clone,
+{
     if left >= V * S::LANES {
         let mut acc = [s.splat(0.0); V];
         // SAFETY: all of the `V` vectors exist.
@@ -92,7 +160,7 @@ pub unsafe fn add_rows<S: Simd, const V: usize>(s: S, rows: *const f32, list: Li
                 *acc = s.load(sum.add(v * S::LANES));
             }
             for (value, place) in each {
-                let (value, row) = (s.splat(*value), rows.add(place.to_bits() as usize));
+                let (value, row) = (s.splat(value), rows.add(place));
                 for (v, acc) in acc.iter_mut().enumerate() {
                     *acc = s.mul_add(value, s.load(row.add(v * S::LANES)), *acc);
                 }
@@ -109,10 +177,34 @@ pub unsafe fn add_rows<S: Simd, const V: usize>(s: S, rows: *const f32, list: Li
         unsafe {
             let mut acc = s.load_up_to(sum.add(at), left);
             for (value, place) in each.clone() {
-                let row = s.load_up_to(rows.add(place.to_bits() as usize + at), left);
-                acc = s.mul_add(s.splat(*value), row, acc);
+                let row = s.load_up_to(rows.add(place + at), left);
+                acc = s.mul_add(s.splat(value), row, acc);
             }
             store(s, sum.add(at), left, &[acc]);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn entries_are_chosen_by_their_bits_and_places_lose_theirs() {
+        let values: Vec<f32> = (0_u8..130).map(f32::from).collect();
+        let places: Vec<f32> = (0..130).map(|at| bits(at | 1 << 23)).collect();
+        let list = List {
+            values: &values,
+            places: &places,
+        };
+        let chosen = |words: &[u64]| Chosen::new(list, (1 << 23) - 1, words).collect::<Vec<_>>();
+        assert_eq!(
+            chosen(&[0b101, 0, 0b11]),
+            [(0.0, 0), (2.0, 2), (128.0, 128), (129.0, 129)]
+        );
+        assert_eq!(chosen(&[0, 1 << 63]), [(127.0, 127)]);
+        assert_eq!(chosen(&[]), []);
+        let all: Vec<_> = list.each().map(|(_, place)| place & !(1 << 23)).collect();
+        assert!(all.into_iter().eq(0..130));
     }
 }

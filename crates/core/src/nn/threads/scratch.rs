@@ -71,6 +71,7 @@ macro_rules! listed {
 
 listed!(bool);
 listed!(u8);
+listed!(u64);
 listed!(usize);
 
 /// Values that begin at a cache line: a vector of 64 bytes that straddles two lines takes twice the time to load.

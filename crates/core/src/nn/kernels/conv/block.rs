@@ -167,14 +167,15 @@ impl ConvBlock {
                 let rows = threads::group_rows(rows, groups, groups - 1 - group);
                 for row in rows.clone().rev() {
                     let (row_of_x, ahead) = row_and_before(x, input_len, row, rows.start);
-                    self.add_parameters(&sparse, row_of_x, ahead, pooled(row), sums);
+                    let (dk, db) = sums.split_at_mut(conv.kernel_len());
+                    sparse.parameters(row_of_x, sparse.ahead(ahead, None), pooled(row), dk, db);
                 }
             });
             gradients = self.weight_gradients(&sparse, sums, [needs[1], needs[2]]);
         }
         if needs[0] {
             let by_filter = self.by_filter(&sparse, kernel);
-            let work = |row: usize, dx: Unset<f32>| sparse.input(&by_filter, pooled(row), dx);
+            let work = |row: usize, dx: Unset<f32>| sparse.input(&by_filter, pooled(row), None, dx);
             // SAFETY: `input` writes all of its row.
             gradients.input = Some(unsafe { threads::build_unset(rows * input_len, input_len, conv.cost(rows), work) });
         }
@@ -200,13 +201,6 @@ impl ConvBlock {
     pub(super) fn pooled<'a>(&self, dy: &'a [f32], winners: &'a Winners, row: usize) -> Pooled<'a> {
         let winners = &winners.0[row * self.output_len()..][..self.output_len()];
         Pooled { dy, winners }
-    }
-
-    /// Adds one row's gradients for kernel and bias to `sums`, of which [`Self::weight_gradients`] makes what they are; `ahead` is the
-    /// input that will be wanted next.
-    pub(super) fn add_parameters(&self, sparse: &Sparse, x: &[f32], ahead: &[f32], pooled: Pooled, sums: &mut [f32]) {
-        let (dk, db) = sums.split_at_mut(self.conv.kernel_len());
-        sparse.parameters(x, ahead, pooled, dk, db);
     }
 
     /// The gradients for kernel and bias, if they are needed, from the sums over a batch.
@@ -314,7 +308,7 @@ impl ConvBlock {
 }
 
 /// A row of a batch, and the one before it from row `first` on: what is wanted next, if the last rows come first.
-pub(super) fn row_and_before(x: &[f32], len: usize, row: usize, first: usize) -> (&[f32], &[f32]) {
+fn row_and_before(x: &[f32], len: usize, row: usize, first: usize) -> (&[f32], &[f32]) {
     let (before, x) = x[first * len..(row + 1) * len].split_at((row - first) * len);
     (x, &before[before.len().saturating_sub(len)..])
 }

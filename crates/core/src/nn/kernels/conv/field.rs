@@ -136,6 +136,42 @@ impl Field {
         })
     }
 
+    /// Values of a cell.
+    pub fn channels(&self) -> usize {
+        self.channels
+    }
+
+    /// Calls `work` with, for each cell of the field, a bit for each run of a patch that begins there: whether it holds a cell of the
+    /// input that is `live`; those around the input count as live. It takes runs of the same length, eight at most.
+    pub fn with_reach<R>(&self, isa: Isa, live: &[bool], work: impl FnOnce(&[u8]) -> R) -> R {
+        with_list(|cells: &mut Vec<bool>| {
+            cells.resize(self.len() / self.channels, true);
+            self.for_each_line(|place, at, len| {
+                let [place, at, len] = [place, at, len].map(|values| values / self.channels);
+                cells[at..at + len].copy_from_slice(&live[place..place + len]);
+            });
+            with_list(|begins| {
+                let run = self.runs.first().map_or(0, |run| run.len / self.channels);
+                spread(isa, cells, 0..run, begins);
+                with_list(|reach: &mut Vec<u8>| {
+                    reach.resize(begins.len(), 0);
+                    for (number, run) in self.runs.iter().enumerate() {
+                        vectorized(
+                            isa,
+                            #[inline(always)]
+                            || {
+                                for (reach, begins) in reach.iter_mut().zip(&begins[run.offset / self.channels..]) {
+                                    *reach |= u8::from(*begins) << number;
+                                }
+                            },
+                        );
+                    }
+                    work(reach)
+                })
+            })
+        })
+    }
+
     /// Copies rows of a batch into fields, with zeros around; no more than a copy if the field is the input.
     pub fn fill(&self, x: &[f32], fields: &mut [f32]) {
         if self.is_input() {
@@ -225,6 +261,22 @@ mod tests {
         // Two windows side by side, and two on top of each other.
         assert_eq!(live(&[0, 1], &[0, 1, 4, 5]), [false, false, false, true]);
         assert_eq!(live(&[0, 4], &[0, 1, 2]), [false, false, true]);
+    }
+
+    #[test]
+    fn a_run_reaches_live_cells_and_what_surrounds_the_input() {
+        let live = [false, false, true, false, false, false];
+        let reach = |padding: Padding, offsets: &[usize]| {
+            let g = ConvGeometry::new(&[2, 3], 2, &[2, 2], 1, &[1, 1], &[1, 1], padding).unwrap();
+            let field = Field::new(&g);
+            field.with_reach(Isa::current(), &live, |reach| {
+                offsets.iter().map(|at| reach[*at]).collect::<Vec<_>>()
+            })
+        };
+        // The first line of the kernel holds the live cell only from the second column on.
+        assert_eq!(reach(Padding::Valid, &[0, 1]), [0b00, 0b01]);
+        // Behind the last column and below the last line, a field of 3 x 4 cells.
+        assert_eq!(reach(Padding::Same, &[0, 1, 2, 4, 6]), [0b00, 0b01, 0b11, 0b10, 0b11]);
     }
 
     #[test]

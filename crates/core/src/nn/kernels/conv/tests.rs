@@ -116,7 +116,7 @@ fn rounding(g: &ConvGeometry) -> f64 {
 pub(super) struct Case {
     pub x: Vec<f32>,
     pub kernel: Vec<f32>,
-    bias: Vec<f32>,
+    pub bias: Vec<f32>,
     dy: Vec<f32>,
 }
 

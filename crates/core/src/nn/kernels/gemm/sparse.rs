@@ -304,7 +304,7 @@ impl Tile<'_> {
             let sums = self.sums[row * self.stride + first * S::LANES..].as_mut_ptr();
             // SAFETY: the list's places are those of rows of the block, of which the panel has `V` vectors, as the sums have from the first
             // on.
-            unsafe { add_rows::<S, V>(s, panel, lists.list(ends[0]..ends[1]), sums, V * S::LANES) };
+            unsafe { add_rows::<S, V, _>(s, panel, lists.list(ends[0]..ends[1]).each(), sums, V * S::LANES) };
         }
     }
 

@@ -52,6 +52,8 @@ pub trait Simd: Copy + Send + Sync {
     fn round(self, a: Self::Vector) -> Self::Vector;
     /// `a * 2^n` for whole numbers `n` from -126 to 127.
     fn scale(self, a: Self::Vector, n: Self::Vector) -> Self::Vector;
+    /// The bits that both have, whatever numbers they make.
+    fn and(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
     /// Where `a = b`.
     fn equal(self, a: Self::Vector, b: Self::Vector) -> Self::Mask;
     /// A bit for each lane, the first one's lowest: whether it is chosen.
@@ -155,6 +157,8 @@ pub trait Simd: Copy + Send + Sync {
     unsafe fn load_lanes(self, from: *const u8) -> Self::Lanes;
     /// `of[lane]` for each of `lanes`.
     fn pick_lanes(self, lanes: Self::Lanes, of: Self::Lanes) -> Self::Lanes;
+    /// `a + b`.
+    fn add_lanes(self, a: Self::Lanes, b: Self::Lanes) -> Self::Lanes;
     /// `of[lane]` for each of `lanes`.
     fn pick(self, lanes: Self::Lanes, of: Self::Vector) -> Self::Vector;
 
@@ -315,7 +319,7 @@ mod tests {
         #[inline(always)]
         fn run<S: Simd>(self, s: S) -> Self::Output {
             let x = self.0;
-            let mut out = vec![Vec::new(); 19];
+            let mut out = vec![Vec::new(); 21];
             for at in (0..x.len() - 2 * S::LANES).step_by(S::LANES) {
                 // SAFETY: three vectors fit before the end of `x`, and the buffers are as long as a vector.
                 unsafe {
@@ -358,6 +362,10 @@ mod tests {
                         s.store(lanes.as_mut_ptr(), vector);
                         out.extend(&lanes[..S::LANES]);
                     }
+                    let ones = s.load_lanes([1; 16].as_ptr());
+                    let mut picked = [0.0; 16];
+                    s.store(picked.as_mut_ptr(), s.pick(s.add_lanes(turned, ones), a));
+                    out[20].extend(&picked[..S::LANES]);
                     let mut chosen = [0.0; 16];
                     let count = s.store_chosen(chosen.as_mut_ptr(), s.equal(a, s.max(a, b)), a);
                     out[16].extend(&chosen[..count]);
@@ -367,6 +375,9 @@ mod tests {
                     let mut quads = [7.0; 16];
                     s.store(quads.as_mut_ptr(), s.load_quad(&raw const x[at]));
                     out[18].extend(&quads[..S::LANES]);
+                    let mut both = [7.0; 16];
+                    s.store(both.as_mut_ptr(), s.and(a, b));
+                    out[19].extend(&both[..S::LANES]);
                     let mut lanes = [7.0; 16];
                     s.store_first(lanes.as_mut_ptr(), S::LANES - 1, a);
                     out[12].extend(&lanes[..S::LANES]);
@@ -377,7 +388,7 @@ mod tests {
     }
 
     fn expected(x: &[f32], lanes: usize) -> Vec<Vec<f32>> {
-        let mut out = vec![Vec::new(); 19];
+        let mut out = vec![Vec::new(); 21];
         for at in (0..x.len() - 2 * lanes).step_by(lanes) {
             for lane in 0..lanes {
                 let (a, b) = (x[at + lane], x[at + lane + lanes]);
@@ -409,6 +420,8 @@ mod tests {
                 }
                 out[17].extend([a, b, if last { 0.0 } else { a }, a + b, 7.0]);
                 out[18].push(x[at + lane % 4]);
+                out[19].push(f32::from_bits(a.to_bits() & b.to_bits()));
+                out[20].push(x[at + (lanes - lane) % lanes]);
             }
         }
         out

@@ -80,6 +80,11 @@ impl Simd for Portable {
     }
 
     #[inline(always)]
+    fn and(self, a: Self::Vector, b: Self::Vector) -> Self::Vector {
+        each(|i| f32::from_bits(a[i].to_bits() & b[i].to_bits()))
+    }
+
+    #[inline(always)]
     #[expect(clippy::float_cmp, reason = "whether they are equal is the question")]
     fn equal(self, a: Self::Vector, b: Self::Vector) -> Self::Mask {
         each(|i| if a[i] == b[i] { u32::MAX } else { 0 })
@@ -155,6 +160,11 @@ impl Simd for Portable {
     #[inline(always)]
     fn pick_lanes(self, lanes: Self::Lanes, of: Self::Lanes) -> Self::Lanes {
         each(|i| of[usize::from(lanes[i]) % LANES])
+    }
+
+    #[inline(always)]
+    fn add_lanes(self, a: Self::Lanes, b: Self::Lanes) -> Self::Lanes {
+        each(|i| a[i].wrapping_add(b[i]))
     }
 
     #[inline(always)]

@@ -10,19 +10,19 @@ use std::arch::x86_64::{
     _mm_loadu_si128, _mm_max_ps, _mm_min_ps, _mm_movemask_ps, _mm_mul_ps, _mm_or_ps, _mm_packs_epi32, _mm_packus_epi16,
     _mm_packus_epi32, _mm_prefetch, _mm_set1_epi32, _mm_set1_ps, _mm_setzero_si128, _mm_slli_epi32, _mm_storel_epi64,
     _mm_storeu_ps, _mm_storeu_si128, _mm_sub_ps, _mm_unpacklo_epi8, _mm_unpacklo_epi16, _mm256_add_epi32,
-    _mm256_add_ps, _mm256_blendv_ps, _mm256_castps128_ps256, _mm256_castps256_ps128, _mm256_castsi256_ps,
-    _mm256_castsi256_si128, _mm256_cmp_ps, _mm256_cvtepi32_ps, _mm256_cvtepu8_epi32, _mm256_cvtps_epi32,
-    _mm256_cvttps_epi32, _mm256_div_ps, _mm256_extractf128_ps, _mm256_extracti128_si256, _mm256_fmadd_ps,
-    _mm256_insertf128_ps, _mm256_loadu_ps, _mm256_loadu_si256, _mm256_maskload_ps, _mm256_maskstore_ps, _mm256_max_ps,
-    _mm256_min_ps, _mm256_movemask_ps, _mm256_mul_ps, _mm256_permutevar8x32_epi32, _mm256_permutevar8x32_ps,
-    _mm256_round_ps, _mm256_set1_epi32, _mm256_set1_ps, _mm256_shuffle_ps, _mm256_slli_epi32, _mm256_storeu_ps,
-    _mm256_sub_ps, _mm256_unpackhi_ps, _mm256_unpacklo_ps, _mm512_add_ps, _mm512_broadcast_f32x4,
-    _mm512_castps512_ps128, _mm512_cmp_ps_mask, _mm512_cvtepi32_epi8, _mm512_cvtepi32_ps, _mm512_cvtepu8_epi32,
-    _mm512_cvttps_epi32, _mm512_extractf32x4_ps, _mm512_fmadd_ps, _mm512_fnmadd_ps, _mm512_loadu_ps,
-    _mm512_mask_blend_ps, _mm512_mask_storeu_ps, _mm512_maskz_compress_ps, _mm512_maskz_loadu_ps, _mm512_max_ps,
-    _mm512_min_ps, _mm512_mul_ps, _mm512_permutexvar_epi32, _mm512_permutexvar_ps, _mm512_rcp14_ps,
-    _mm512_roundscale_ps, _mm512_scalef_ps, _mm512_set1_ps, _mm512_shuffle_ps, _mm512_storeu_ps, _mm512_sub_ps,
-    _mm512_unpackhi_ps, _mm512_unpacklo_ps,
+    _mm256_add_ps, _mm256_and_ps, _mm256_blendv_ps, _mm256_castps128_ps256, _mm256_castps256_ps128,
+    _mm256_castsi256_ps, _mm256_castsi256_si128, _mm256_cmp_ps, _mm256_cvtepi32_ps, _mm256_cvtepu8_epi32,
+    _mm256_cvtps_epi32, _mm256_cvttps_epi32, _mm256_div_ps, _mm256_extractf128_ps, _mm256_extracti128_si256,
+    _mm256_fmadd_ps, _mm256_insertf128_ps, _mm256_loadu_ps, _mm256_loadu_si256, _mm256_maskload_ps,
+    _mm256_maskstore_ps, _mm256_max_ps, _mm256_min_ps, _mm256_movemask_ps, _mm256_mul_ps, _mm256_permutevar8x32_epi32,
+    _mm256_permutevar8x32_ps, _mm256_round_ps, _mm256_set1_epi32, _mm256_set1_ps, _mm256_shuffle_ps, _mm256_slli_epi32,
+    _mm256_storeu_ps, _mm256_sub_ps, _mm256_unpackhi_ps, _mm256_unpacklo_ps, _mm512_add_epi32, _mm512_add_ps,
+    _mm512_and_ps, _mm512_broadcast_f32x4, _mm512_castps512_ps128, _mm512_cmp_ps_mask, _mm512_cvtepi32_epi8,
+    _mm512_cvtepi32_ps, _mm512_cvtepu8_epi32, _mm512_cvttps_epi32, _mm512_extractf32x4_ps, _mm512_fmadd_ps,
+    _mm512_fnmadd_ps, _mm512_loadu_ps, _mm512_mask_blend_ps, _mm512_mask_storeu_ps, _mm512_maskz_compress_ps,
+    _mm512_maskz_loadu_ps, _mm512_max_ps, _mm512_min_ps, _mm512_mul_ps, _mm512_permutexvar_epi32,
+    _mm512_permutexvar_ps, _mm512_rcp14_ps, _mm512_roundscale_ps, _mm512_scalef_ps, _mm512_set1_ps, _mm512_shuffle_ps,
+    _mm512_storeu_ps, _mm512_sub_ps, _mm512_unpackhi_ps, _mm512_unpacklo_ps,
 };
 use std::sync::OnceLock;
 
@@ -170,6 +170,12 @@ impl Simd for Sse2 {
     }
 
     #[inline(always)]
+    fn and(self, a: __m128, b: __m128) -> __m128 {
+        // SAFETY: the baseline.
+        unsafe { _mm_and_ps(a, b) }
+    }
+
+    #[inline(always)]
     fn equal(self, a: __m128, b: __m128) -> __m128 {
         // SAFETY: the baseline.
         unsafe { _mm_cmpeq_ps(a, b) }
@@ -260,6 +266,11 @@ impl Simd for Sse2 {
     }
 
     #[inline(always)]
+    fn add_lanes(self, a: [u8; 4], b: [u8; 4]) -> [u8; 4] {
+        std::array::from_fn(|lane| a[lane].wrapping_add(b[lane]))
+    }
+
+    #[inline(always)]
     fn pick(self, lanes: [u8; 4], of: __m128) -> __m128 {
         // The baseline has no instruction for it.
         let mut from = [0.0; 4];
@@ -346,6 +357,12 @@ impl Simd for Avx2 {
             let exponent = _mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127));
             _mm256_mul_ps(a, _mm256_castsi256_ps(_mm256_slli_epi32::<23>(exponent)))
         }
+    }
+
+    #[inline(always)]
+    fn and(self, a: __m256, b: __m256) -> __m256 {
+        // SAFETY: `self`.
+        unsafe { _mm256_and_ps(a, b) }
     }
 
     #[inline(always)]
@@ -450,6 +467,12 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
+    fn add_lanes(self, a: __m256i, b: __m256i) -> __m256i {
+        // SAFETY: `self`.
+        unsafe { _mm256_add_epi32(a, b) }
+    }
+
+    #[inline(always)]
     fn pick(self, lanes: __m256i, of: __m256) -> __m256 {
         // SAFETY: `self`.
         unsafe { _mm256_permutevar8x32_ps(of, lanes) }
@@ -532,6 +555,12 @@ impl Simd for Avx512 {
     fn scale(self, a: __m512, n: __m512) -> __m512 {
         // SAFETY: `self`.
         unsafe { _mm512_scalef_ps(a, n) }
+    }
+
+    #[inline(always)]
+    fn and(self, a: __m512, b: __m512) -> __m512 {
+        // SAFETY: `self`.
+        unsafe { _mm512_and_ps(a, b) }
     }
 
     #[inline(always)]
@@ -635,6 +664,12 @@ impl Simd for Avx512 {
     fn pick_lanes(self, lanes: __m512i, of: __m512i) -> __m512i {
         // SAFETY: `self`.
         unsafe { _mm512_permutexvar_epi32(lanes, of) }
+    }
+
+    #[inline(always)]
+    fn add_lanes(self, a: __m512i, b: __m512i) -> __m512i {
+        // SAFETY: `self`.
+        unsafe { _mm512_add_epi32(a, b) }
     }
 
     #[inline(always)]

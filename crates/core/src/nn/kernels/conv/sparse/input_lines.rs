@@ -10,11 +10,11 @@
 //! So the sums of a few places stay in registers while the columns pass from left to right. Behind each column its leftmost place has
 //! all it gets, and is written: once, to memory that need not be zero.
 
-use super::Pooled;
 use super::slopes::open;
+use super::{Live, Pooled};
 use crate::nn::kernels::conv::ConvGeometry;
 use crate::nn::kernels::conv::tile::store;
-use crate::nn::kernels::nonzeros::{Lists, bits};
+use crate::nn::kernels::nonzeros::{List, Lists, bits};
 use crate::nn::kernels::simd::{Isa, Simd, Work, run};
 use crate::nn::kernels::window::Window;
 use crate::nn::threads::{Unset, with_list, with_scratch};
@@ -43,8 +43,9 @@ struct Cell {
     /// Its line of the convolution's output.
     down: usize,
     window: usize,
-    /// Its number in the window.
+    /// Its number in the window, and among all cells of all windows.
     number: f32,
+    of_all: usize,
 }
 
 impl InputLines {
@@ -68,6 +69,7 @@ impl InputLines {
                     down: place / across,
                     window,
                     number: number as f32,
+                    of_all: window * pool.kernel_cells() + number,
                 });
             });
         }
@@ -97,9 +99,11 @@ impl InputLines {
         VECTORS * self.isa.lanes()
     }
 
-    /// Writes one row's gradient for the input, `dx`; `kernel` is `[filters, patch]` and [some values](Self::read_behind_kernel) more.
-    pub fn write(&self, kernel: &[f32], pooled: Pooled, dx: Unset<f32>) {
+    /// Writes one row's gradient for the input, `dx`, or of it what is [live](super::Live); `kernel` is `[filters, patch]` and
+    /// [some values](Self::read_behind_kernel) more.
+    pub fn write(&self, kernel: &[f32], pooled: Pooled, live: Option<Live>, dx: Unset<f32>) {
         assert_eq!(pooled.dy.len(), self.pooled * self.geometry.filters);
+        assert!(live.is_none_or(|live| live.places.len() == self.geometry.window.input_cells()));
         assert_eq!(dx.len(), self.geometry.input_len());
         assert_eq!(kernel.len(), self.geometry.kernel_len() + self.read_behind_kernel());
         let (values, lists) = (self.pooled * self.stride, self.columns.len() * self.room);
@@ -112,6 +116,7 @@ impl InputLines {
                         plan: self,
                         kernel,
                         pooled,
+                        live,
                         open,
                         lists,
                         ends,
@@ -128,6 +133,7 @@ struct Lines<'a> {
     plan: &'a InputLines,
     kernel: &'a [f32],
     pooled: Pooled<'a>,
+    live: Option<Live<'a>>,
     /// Room for gradients and winners, `[windows, stride]` each.
     open: &'a mut [f32],
     /// Room for the lists of all columns.
@@ -185,6 +191,9 @@ impl Lines<'_> {
             for line in 0..down {
                 self.ends.push(end);
                 while let Some(cell) = cells.next_if(|cell| cell.down == line) {
+                    if self.live.is_some_and(|live| live.reach[cell.of_all] == 0) {
+                        continue;
+                    }
                     for filter in (0..*stride).step_by(S::LANES) {
                         let at = cell.window * stride + filter;
                         // SAFETY: windows and lines are whole vectors.
@@ -226,29 +235,44 @@ impl Lines<'_> {
         let [_, above, before] = conv.pad_before;
         let (slopes, starts) = self.lists.split_at(self.lists.len() / 2);
         for line in 0..lines {
+            let is_live = |live: Live| live.places[line * places..][..places].contains(&true);
+            if !self.live.is_none_or(is_live) {
+                continue;
+            }
             // Lines of the output from `top` to `bottom` reach this one.
             let padded = line + above;
             let (top, bottom) = ((padded + 1).saturating_sub(height).min(down), (padded + 1).min(down));
             let kernel = self.kernel(padded).wrapping_add(channel);
             let mut sums = [[s.splat(0.0); V]; ACROSS];
+            let live = |place: usize| place < places && self.live.is_none_or(|live| live.places[line * places + place]);
+            // A bit for each place that the sums are of: whether it is written.
+            let mut written = (0..ACROSS - 1).fold(0, |bits, across| {
+                bits | u32::from(live(across.wrapping_sub(before))) << (across + 1)
+            });
             for column in 0..columns.len() + ACROSS - 1 {
+                written = written >> 1 | u32::from(live((column + ACROSS - 1).wrapping_sub(before))) << (ACROSS - 1);
                 if column < columns.len() {
                     let ends = &self.ends[column * (down + 1)..];
                     let list = ends[top]..ends[bottom];
-                    for (slope, start) in slopes[list.clone()].iter().zip(&starts[list]) {
-                        let kernel = kernel.wrapping_add(start.to_bits() as usize);
-                        let slope = s.splat(*slope);
-                        for (across, sums) in sums.iter_mut().enumerate() {
-                            for (v, sum) in sums.iter_mut().enumerate() {
-                                // SAFETY: a cell from `top` to `bottom` has a line of the kernel `line - down` below `height`; what is
-                                // read beyond its channels is what follows, behind the last some values more.
-                                let of_kernel = unsafe { s.load(kernel.add(across * channels + v * S::LANES)) };
-                                *sum = s.mul_add(slope, of_kernel, *sum);
-                            }
+                    let list = List {
+                        values: &slopes[list.clone()],
+                        places: &starts[list],
+                    };
+                    // SAFETY: a cell from `top` to `bottom` has a line of the kernel `line - down` below `height`; what is read beyond
+                    // its channels is what follows, behind the last some values more.
+                    unsafe {
+                        match (ACROSS, written) {
+                            (_, 0) => {}
+                            (3, 0b001) => add::<S, ACROSS, V, 0, 1>(s, kernel, channels, list, &mut sums),
+                            (3, 0b010) => add::<S, ACROSS, V, 1, 2>(s, kernel, channels, list, &mut sums),
+                            (3, 0b011) => add::<S, ACROSS, V, 0, 2>(s, kernel, channels, list, &mut sums),
+                            (3, 0b100) => add::<S, ACROSS, V, 2, 3>(s, kernel, channels, list, &mut sums),
+                            (3, 0b110) => add::<S, ACROSS, V, 1, 3>(s, kernel, channels, list, &mut sums),
+                            _ => add::<S, ACROSS, V, 0, ACROSS>(s, kernel, channels, list, &mut sums),
                         }
                     }
                 }
-                if column >= before && column - before < places {
+                if written & 1 == 1 {
                     let to = (line * places + column - before) * channels + channel;
                     // SAFETY: the place lies in `dx`, and the channels that are left end with the place's last.
                     unsafe { store(s, self.dx.as_mut_ptr().add(to), channels - channel, &sums[0]) };
@@ -260,5 +284,35 @@ impl Lines<'_> {
             }
         }
         V
+    }
+}
+
+/// Adds what the cells of a list add to the places from `FROM` to `TO` of the `ACROSS` that the kernel reaches; their slopes are taken times
+/// `V` vectors of `kernel`, whose places have `channels` values each.
+///
+/// # Safety
+/// The vectors can be read for each cell of the list.
+#[inline(always)]
+#[expect(
+    clippy::needless_range_loop,
+    reason = "plain loops over arrays stay in registers, iterators over a part of them do not"
+)]
+unsafe fn add<S: Simd, const ACROSS: usize, const V: usize, const FROM: usize, const TO: usize>(
+    s: S,
+    kernel: *const f32,
+    channels: usize,
+    list: List,
+    sums: &mut [[S::Vector; V]; ACROSS],
+) {
+    for (slope, start) in list.values.iter().zip(list.places) {
+        let kernel = kernel.wrapping_add(start.to_bits() as usize);
+        let slope = s.splat(*slope);
+        for across in FROM..TO {
+            for v in 0..V {
+                // SAFETY: as the caller vouches.
+                let of_kernel = unsafe { s.load(kernel.add(across * channels + v * S::LANES)) };
+                sums[across][v] = s.mul_add(slope, of_kernel, sums[across][v]);
+            }
+        }
     }
 }

@@ -96,7 +96,13 @@ impl Work for InputPatches<'_> {
                     // SAFETY: the patch at `place` lies in the field, as `dx` is; the runs fill a filter's kernel.
                     unsafe {
                         let dx = self.dx.as_mut_ptr().add(place + offset);
-                        add_run(s, self.kernel.as_ptr().add(at), lists.list(begin..*end), dx, *len);
+                        add_run(
+                            s,
+                            self.kernel.as_ptr().add(at),
+                            &lists.list(begin..*end).each(),
+                            dx,
+                            *len,
+                        );
                     }
                 }
                 begin = *end;

@@ -14,17 +14,19 @@
 //!
 //! For 3x3 kernels on one channel and 2x2 pooling a table is 4x4 values and the last cell lies at 5.
 
-use super::Pooled;
+use super::Row;
 use crate::nn::kernels::conv::ConvGeometry;
 use crate::nn::kernels::conv::field::Field;
 use crate::nn::kernels::conv::tile::store;
 use crate::nn::kernels::max_pool::CLOSED;
 use crate::nn::kernels::simd::{Isa, MOST_LANES, Simd, Work, run};
 use crate::nn::kernels::window::Window;
-use crate::nn::threads::{with_list, with_scratch};
+use crate::nn::threads::with_scratch;
 
 /// Taps whose sums are in registers together.
 const TAPS: usize = 9;
+/// Values of a table's row that are read at once.
+const QUAD: usize = 4;
 /// Vectors of the bias's gradient that are summed together: a few cache lines side by side.
 const VECTORS: usize = 4;
 
@@ -40,25 +42,13 @@ pub struct Lookup {
     field_len: usize,
     line: usize,
     /// Where each pooling window begins in the field.
-    windows: Vec<usize>,
+    pub windows: Vec<usize>,
     /// Where each cell's patch begins in the field, from the window's first on.
     pub places: Vec<usize>,
     /// `A` of each cell, and zeros.
     cells: [u8; MOST_LANES],
     /// `B` of each tap, in the kernel's order.
     taps: Vec<usize>,
-}
-
-/// One row of a batch.
-pub struct Row<'a> {
-    /// The padded input.
-    pub field: &'a [f32],
-    /// For each of its values, whether a pooling window's patches from there on hold anything but zeros.
-    pub live: &'a [bool],
-    /// Gradients and winners, `stride` of them a window: whole vectors.
-    pub pooled: Pooled<'a>,
-    /// At least as many as there are filters.
-    pub stride: usize,
 }
 
 impl Lookup {
@@ -116,24 +106,21 @@ impl Lookup {
         let (lanes, values) = (self.isa.lanes(), self.windows.len() * row.stride);
         assert!(row.stride >= self.filters.next_multiple_of(lanes));
         assert!(row.pooled.dy.len() == values && row.pooled.winners.len() == values);
-        assert!(row.field.len() == self.field_len && row.live.len() == self.field_len);
-        with_list(|live| {
-            let windows = self.windows.iter().enumerate();
-            live.extend(windows.filter(|(_, first)| row.live[**first]).map(|(window, _)| window));
-            let tables = live.len() * self.table_len() + MOST_LANES;
-            with_scratch(tables, |tables| {
-                run(
-                    self.isa,
-                    Sums {
-                        lookup: self,
-                        row,
-                        live,
-                        tables,
-                        dk,
-                        db,
-                    },
-                );
-            });
+        assert_eq!(row.field.len(), self.field_len);
+        let exist = |windows: &[usize]| windows.iter().all(|window| *window < self.windows.len());
+        assert!(exist(row.filled) && row.of_bias.is_none_or(exist));
+        let tables = row.filled.len() * self.table_len() + MOST_LANES;
+        with_scratch(tables, |tables| {
+            run(
+                self.isa,
+                Sums {
+                    lookup: self,
+                    row,
+                    tables,
+                    dk,
+                    db,
+                },
+            );
         });
     }
 
@@ -146,8 +133,7 @@ impl Lookup {
 struct Sums<'a> {
     lookup: &'a Lookup,
     row: &'a Row<'a>,
-    live: &'a [usize],
-    /// A table for each live window, and a vector more.
+    /// A table for each filled window, and a vector more.
     tables: &'a mut [f32],
     dk: &'a mut [f32],
     db: &'a mut [f32],
@@ -158,14 +144,34 @@ impl Work for Sums<'_> {
 
     #[inline(always)]
     fn run<S: Simd>(mut self, s: S) {
-        self.fill(s);
-        self.bias(s);
-        let Lookup { filters, taps, .. } = self.lookup;
+        let Lookup {
+            filters, taps, columns, ..
+        } = self.lookup;
+        if *columns == QUAD && self.lookup.channels == 1 {
+            self.fill_quads(s);
+        } else {
+            self.fill(s);
+        }
+        if let Some(windows) = self.row.of_bias {
+            self.bias(s, windows);
+        }
+        let in_a_vector = self.lookup.table_len() <= S::LANES;
         let mut filter = 0;
         while filter < *filters {
             let left = filters - filter;
             for (block, taps) in taps.chunks(TAPS).enumerate() {
-                let sums = self.sums(s, filter, taps);
+                let (sums, of_bias) = if in_a_vector {
+                    self.sums::<S, true>(s, filter, taps)
+                } else {
+                    self.sums::<S, false>(s, filter, taps)
+                };
+                if block == 0 && self.row.of_bias.is_none() {
+                    // SAFETY: `db` has `left` values from `filter` on.
+                    unsafe {
+                        let db = self.db.as_mut_ptr().add(filter);
+                        store(s, db, left, &[s.add(s.load_up_to(db, left), of_bias)]);
+                    }
+                }
                 for (tap, sum) in sums.iter().enumerate().take(taps.len()) {
                     // SAFETY: `dk` has `left` values of the tap from `filter` on.
                     unsafe {
@@ -180,7 +186,7 @@ impl Work for Sums<'_> {
 }
 
 impl Sums<'_> {
-    /// Copies the values under each live window together.
+    /// Copies the values under each filled window together.
     #[inline(always)]
     fn fill<S: Simd>(&mut self, s: S) {
         let Lookup {
@@ -192,7 +198,7 @@ impl Sums<'_> {
             ..
         } = self.lookup;
         let mut to = 0;
-        for window in self.live {
+        for window in self.row.filled {
             for channel in 0..*channels {
                 for row in 0..*rows {
                     let from = windows[*window] + row * line + channel;
@@ -217,17 +223,47 @@ impl Sums<'_> {
         }
     }
 
-    /// The gradient of the bias, from all windows. They pass in the order in which they lie in memory, as this is the first look at them.
+    /// [`Self::fill`] of one channel and tables that are four values wide.
     #[inline(always)]
-    fn bias<S: Simd>(&mut self, s: S) {
+    fn fill_quads<S: Simd>(&mut self, s: S) {
+        let Lookup {
+            rows, line, windows, ..
+        } = self.lookup;
+        let quads = S::LANES / QUAD;
+        // Which row of a vector each lane is in.
+        let lanes: [f32; MOST_LANES] = std::array::from_fn(|lane| (lane / QUAD) as f32);
+        // SAFETY: there are as many lanes as any vector has.
+        let lanes = unsafe { s.load(lanes.as_ptr()) };
+        let mut to = 0;
+        for window in self.row.filled {
+            for first in (0..*rows).step_by(quads) {
+                // SAFETY: rows of windows lie in the field, as `new` has checked; the last one is taken again if there are no more, and
+                // what is written behind it belongs to tables that come later, or to the vector behind the last.
+                unsafe {
+                    let mut values = s.splat(0.0);
+                    for quad in 0..quads {
+                        let row = (first + quad).min(rows - 1);
+                        let of_row = s.load_quad(self.row.field.as_ptr().add(windows[*window] + row * line));
+                        values = s.select(s.equal(lanes, s.splat(quad as f32)), of_row, values);
+                    }
+                    s.store(self.tables.as_mut_ptr().add(to + first * QUAD), values);
+                }
+            }
+            to += rows * QUAD;
+        }
+    }
+
+    /// The gradient of the bias. Windows pass in the order in which they lie in memory, as this is the first look at them.
+    #[inline(always)]
+    fn bias<S: Simd>(&mut self, s: S, windows: &[usize]) {
         let filters = self.lookup.filters;
         let mut first = 0;
         while first < filters {
             if filters - first > (VECTORS - 1) * S::LANES {
-                self.bias_of::<S, VECTORS>(s, first);
+                self.bias_of::<S, VECTORS>(s, windows, first);
                 first += VECTORS * S::LANES;
             } else {
-                self.bias_of::<S, 1>(s, first);
+                self.bias_of::<S, 1>(s, windows, first);
                 first += S::LANES;
             }
         }
@@ -235,12 +271,12 @@ impl Sums<'_> {
 
     /// [`Self::bias`] for `V` vectors of filters.
     #[inline(always)]
-    fn bias_of<S: Simd, const V: usize>(&mut self, s: S, first: usize) {
+    fn bias_of<S: Simd, const V: usize>(&mut self, s: S, windows: &[usize], first: usize) {
         let mut sums = [s.splat(0.0); V];
-        for window in 0..self.lookup.windows.len() {
+        for window in windows {
             for (v, sum) in sums.iter_mut().enumerate() {
                 // SAFETY: windows and filters exist, in whole vectors.
-                *sum = s.add(*sum, unsafe { self.slope(s, window, first + v * S::LANES) });
+                *sum = s.add(*sum, unsafe { self.slope(s, *window, first + v * S::LANES) });
             }
         }
         for (v, sum) in sums.iter().enumerate() {
@@ -254,30 +290,45 @@ impl Sums<'_> {
         }
     }
 
-    /// The sums of some taps over the live windows.
+    /// The sums of some taps over the filled windows, and of the gradients alone. If a table is not larger than a vector, it is read once
+    /// for all taps.
     #[inline(always)]
-    fn sums<S: Simd>(&self, s: S, filter: usize, taps: &[usize]) -> [S::Vector; TAPS] {
+    fn sums<S: Simd, const IN_A_VECTOR: bool>(
+        &self,
+        s: S,
+        filter: usize,
+        taps: &[usize],
+    ) -> ([S::Vector; TAPS], S::Vector) {
         let table_len = self.lookup.table_len();
         let mut sums = [s.splat(0.0); TAPS];
+        let mut of_bias = s.splat(0.0);
         // SAFETY: windows and filters exist, in whole vectors; from every tap on a table, or what follows it, has a whole vector.
         unsafe {
             // The last block repeats its last tap, which is not stored.
+            let taps: [usize; TAPS] = std::array::from_fn(|tap| taps[tap.min(taps.len() - 1)]);
             let mut from = [self.tables.as_ptr(); TAPS];
-            for (tap, from) in from.iter_mut().enumerate() {
-                *from = from.add(taps[tap.min(taps.len() - 1)]);
+            for (from, tap) in from.iter_mut().zip(taps) {
+                *from = from.add(tap);
             }
             let cells = s.load_lanes(self.lookup.cells.as_ptr());
-            for (table, window) in self.live.iter().enumerate() {
+            let further = taps.map(|tap| s.load_lanes([(tap % S::LANES) as u8; MOST_LANES].as_ptr()));
+            for (table, window) in self.row.filled.iter().enumerate() {
                 let slope = self.slope(s, *window, filter);
+                of_bias = s.add(of_bias, slope);
                 let winner = self.row.pooled.winners.as_ptr().add(window * self.row.stride + filter);
                 let lanes = s.pick_lanes(s.load_lanes(winner), cells);
+                let whole = s.load(self.tables.as_ptr().add(table * table_len));
                 for tap in 0..TAPS {
-                    let values = s.pick(lanes, s.load(from[tap].add(table * table_len)));
+                    let values = if IN_A_VECTOR {
+                        s.pick(s.add_lanes(lanes, further[tap]), whole)
+                    } else {
+                        s.pick(lanes, s.load(from[tap].add(table * table_len)))
+                    };
                     sums[tap] = s.mul_add(slope, values, sums[tap]);
                 }
             }
         }
-        sums
+        (sums, of_bias)
     }
 
     /// The gradients of a window for a vector of filters, zero where relu was closed.

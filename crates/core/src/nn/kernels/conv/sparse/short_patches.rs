@@ -1,24 +1,31 @@
 //! Kernel gradients of short patches behind max-pooling, each lane masked to the cell that its maximum came from: where
 //! [`lookup`](super::lookup) does not reach.
 
-use super::{Pooled, Sparse};
+use super::{Row, Sparse};
 use crate::nn::kernels::conv::tile::store;
 use crate::nn::kernels::max_pool::CLOSED;
-use crate::nn::kernels::simd::{Simd, Work};
+use crate::nn::kernels::simd::{Simd, Work, run};
 
 /// Values of a short patch whose sums are in registers together.
 const TAPS: usize = 9;
 
+/// Adds one row's gradients for the kernel, `[patch, filters]`, to `dk`, and those for the bias to `db`.
+pub(super) fn add(plan: &Sparse, row: &Row, dk: &mut [f32], db: &mut [f32]) {
+    assert_eq!(row.field.len(), plan.field.len());
+    assert!(dk.len() == plan.taps.len() * plan.filters && db.len() == plan.filters);
+    assert!(row.stride >= plan.stride() && row.pooled.dy.len() == plan.pooled * row.stride);
+    assert_eq!(row.pooled.winners.len(), row.pooled.dy.len());
+    let exist = |windows: &[usize]| windows.iter().all(|window| *window < plan.pooled);
+    assert!(exist(row.filled) && row.of_bias.is_none_or(exist));
+    run(plan.isa, ShortPatches { plan, row, dk, db });
+}
+
 /// Sums over windows for vectors of filters, each lane masked to its winner's cell.
-pub(super) struct ShortPatches<'a> {
-    pub(super) plan: &'a Sparse,
-    pub(super) field: &'a [f32],
-    /// The pooling windows with anything but zeros under them.
-    pub(super) windows: &'a [usize],
-    pub(super) pooled: Pooled<'a>,
-    pub(super) stride: usize,
-    pub(super) dk: &'a mut [f32],
-    pub(super) db: &'a mut [f32],
+struct ShortPatches<'a> {
+    plan: &'a Sparse,
+    row: &'a Row<'a>,
+    dk: &'a mut [f32],
+    db: &'a mut [f32],
 }
 
 impl Work for ShortPatches<'_> {
@@ -27,7 +34,7 @@ impl Work for ShortPatches<'_> {
     #[inline(always)]
     fn run<S: Simd>(mut self, s: S) {
         let Sparse { filters, cells, .. } = *self.plan;
-        let live = self.windows;
+        let filled = self.row.filled;
         let mut filter = 0;
         while filter < filters {
             if filters - filter >= 4 * S::LANES {
@@ -46,12 +53,12 @@ impl Work for ShortPatches<'_> {
             unsafe {
                 for (block, taps) in self.plan.taps.chunks(TAPS).enumerate() {
                     // The last block repeats its last tap, which is not stored again.
-                    let mut from = [self.field.as_ptr(); TAPS];
+                    let mut from = [self.row.field.as_ptr(); TAPS];
                     for (tap, from) in from.iter_mut().enumerate() {
                         *from = from.add(taps[tap.min(taps.len() - 1)]);
                     }
                     let mut sums = [s.splat(0.0); TAPS];
-                    for window in live {
+                    for window in filled {
                         let (slope, winner) = self.load(s, *window, filter);
                         let places = self.plan.places.as_ptr().add(window * cells);
                         let mut number = s.splat(0.0);
@@ -82,9 +89,9 @@ impl ShortPatches<'_> {
         let mut sums = [s.splat(0.0); V];
         // SAFETY: `dy` and `winners` have whole vectors for each window; only filters that exist are written.
         unsafe {
-            for window in 0..self.plan.pooled {
+            for window in self.row.of_bias.unwrap_or(self.row.filled) {
                 for (v, sum) in sums.iter_mut().enumerate() {
-                    let (slope, winner) = self.load(s, window, filter + v * S::LANES);
+                    let (slope, winner) = self.load(s, *window, filter + v * S::LANES);
                     let closed = s.equal(winner, s.splat(f32::from(CLOSED)));
                     *sum = s.add(*sum, s.select(closed, s.splat(0.0), slope));
                 }
@@ -103,12 +110,12 @@ impl ShortPatches<'_> {
     /// The window and the vector exist.
     #[inline(always)]
     unsafe fn load<S: Simd>(&self, s: S, window: usize, filter: usize) -> (S::Vector, S::Vector) {
-        let at = window * self.stride + filter;
+        let at = window * self.row.stride + filter;
         // SAFETY: as the caller vouches; rows of `stride` values are whole vectors.
         unsafe {
             (
-                s.load(self.pooled.dy.as_ptr().add(at)),
-                s.load_bytes(self.pooled.winners.as_ptr().add(at)),
+                s.load(self.row.pooled.dy.as_ptr().add(at)),
+                s.load_bytes(self.row.pooled.winners.as_ptr().add(at)),
             )
         }
     }

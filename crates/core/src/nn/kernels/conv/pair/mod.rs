@@ -2,19 +2,36 @@
 //!
 //! What a first [`ConvBlock`] hands to a second is often the largest result of a network: for a piece of a batch it exceeds a core's own
 //! cache, and so does its gradient. Here the second block takes what the first makes of a few rows while it is in the cache; the gradient
-//! between the two never has more than one row, which the first block takes at once.
+//! between the two never has more than one row, which the first block takes at once ([`backward`]). Where a picture is empty, most of
+//! the gradients' work is left out ([`blank`]).
+
+mod backward;
+mod blank;
 
 use std::sync::Arc;
 
+use self::blank::Blank;
 use super::ConvGeometry;
-use super::block::{BlockWeights, ConvBlock, ConvGradients, Ready, Winners, row_and_before};
+use super::block::{BlockWeights, ConvBlock, ConvGradients, Ready, Winners};
+use super::kept::Kept;
 use crate::nn::threads::{self, Aligned, Unset, with_scratch};
 
 /// A [`ConvBlock`] and a second one that takes what the first puts out.
-#[derive(Debug)]
 pub struct ConvPair {
     first: ConvBlock,
     second: ConvBlock,
+    /// How blank places between the two are counted, if they can be.
+    blank: Kept<Option<Blank>>,
+}
+
+impl std::fmt::Debug for ConvPair {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { first, second, .. } = self;
+        f.debug_struct("ConvPair")
+            .field("first", first)
+            .field("second", second)
+            .finish_non_exhaustive()
+    }
 }
 
 /// What the backward pass of a [`ConvPair`] needs of the forward pass.
@@ -38,7 +55,11 @@ impl ConvPair {
     /// None where the second does not take what the first puts out.
     #[must_use]
     pub fn new(first: ConvBlock, second: ConvBlock) -> Option<Self> {
-        second.takes(&first).then_some(Self { first, second })
+        second.takes(&first).then(|| Self {
+            first,
+            second,
+            blank: Kept::new(),
+        })
     }
 
     /// The second block's output, `[batch, pooling windows.., filters]`. What is between the blocks is never kept.
@@ -131,7 +152,7 @@ impl ConvPair {
         let Passed { between, winners } = passed;
         let of_first = needs.first[1] || needs.first[2];
         if of_first && !needs.first[0] {
-            return self.backward_by_rows(x, kernels[1], passed, dy, needs);
+            return self.backward_by_rows(x, weights, passed, dy, needs);
         }
         let [kernel, bias] = needs.second;
         let needs_of_second = [of_first || needs.first[0], kernel, bias];
@@ -143,54 +164,6 @@ impl ConvPair {
             .take()
             .map(|dy| self.first.backward(x, kernels[0], &winners[0], &dy, needs.first));
         [first.unwrap_or_default(), second]
-    }
-
-    /// [`Self::backward`] where the weights of the first block have gradients, and its input has none.
-    fn backward_by_rows(
-        &self,
-        x: &[f32],
-        kernel: &[f32],
-        passed: &Passed,
-        dy: &[f32],
-        needs: PairNeeds,
-    ) -> [ConvGradients; 2] {
-        let Self { first, second } = self;
-        let Passed { between, winners } = passed;
-        let [input_len, between_len, output_len] = self.lens();
-        let rows = ConvGeometry::rows(dy, output_len);
-        assert!(
-            between.len() == rows * between_len && x.len() == rows * input_len,
-            "{rows} rows"
-        );
-        let sparse = [first.sparse(), second.sparse()];
-        let by_filter = second.by_filter(&sparse[1], kernel);
-        let (of_second, of_both) = (second.weights_len(), first.weights_len() + second.weights_len());
-        let groups = threads::reduction_groups(rows, of_both);
-        // The second's come first, as they are mostly longer: only what is behind them is copied in the end.
-        let mut sums = threads::sum_groups(of_both, groups, self.cost(rows), |group, sums| {
-            let (to_second, to_first) = sums.split_at_mut(of_second);
-            with_scratch(between_len, |slopes| {
-                // Backwards, as the last rows were touched last.
-                let rows = threads::group_rows(rows, groups, groups - 1 - group);
-                for row in rows.clone().rev() {
-                    let dy = &dy[row * output_len..][..output_len];
-                    let pooled = second.pooled(dy, &winners[1], row);
-                    if needs.second != [false; 2] {
-                        let (row_between, ahead) = row_and_before(between, between_len, row, rows.start);
-                        second.add_parameters(&sparse[1], row_between, ahead, pooled, to_second);
-                    }
-                    sparse[1].input(&by_filter, pooled, Unset::replacing(slopes));
-                    let (row_of_x, ahead) = row_and_before(x, input_len, row, rows.start);
-                    let pooled = first.pooled(slopes, &winners[0], row);
-                    first.add_parameters(&sparse[0], row_of_x, ahead, pooled, to_first);
-                }
-            });
-        });
-        let to_first = sums.split_off(of_second);
-        [
-            first.weight_gradients(&sparse[0], to_first, [needs.first[1], needs.first[2]]),
-            second.weight_gradients(&sparse[1], sums, needs.second),
-        ]
     }
 
     /// Values of one row of the input, between the blocks, and of the output.
@@ -279,6 +252,25 @@ mod tests {
             Self(cases, values(batch * blocks[1].output_len(), 6))
         }
 
+        /// Pictures with empty surroundings. All values are small whole numbers: their sums are the same in any order.
+        fn of_pictures(blocks: [&ConvBlock; 2], batch: usize) -> Self {
+            let Self([mut first, mut second], mut dy) = Self::new(blocks, batch);
+            let [_, height, width] = blocks[0].conv.window.input;
+            let channels = blocks[0].conv.channels;
+            for (at, value) in first.x.iter_mut().enumerate() {
+                let (row, cell) = (at / channels / (height * width), at / channels % (height * width));
+                let middle = |at: usize, length: usize| (length / 3 + row % 2..length / 3 + 3).contains(&at);
+                if !(middle(cell / width, height) && middle(cell % width, width)) {
+                    *value = 0.0;
+                }
+            }
+            let of_both = [&mut first, &mut second].map(|case| [&mut case.x, &mut case.kernel, &mut case.bias]);
+            for value in of_both.into_iter().flatten().chain([&mut dy]).flatten() {
+                *value = (*value * 3.0).round();
+            }
+            Self([first, second], dy)
+        }
+
         fn x(&self) -> &[f32] {
             &self.0[0].x
         }
@@ -300,6 +292,14 @@ mod tests {
         (y, [of_first, gradients])
     }
 
+    /// Asserts that both, computed together, have what they have apart.
+    fn is_its_two_blocks(pair: &ConvPair, cases: &Cases, needs: PairNeeds) {
+        let (y, passed) = pair.forward(cases.x(), cases.weights());
+        let gradients = pair.backward(cases.x(), cases.weights(), &passed, &cases.1, needs);
+        assert_eq!(pair.output(cases.x(), cases.weights()), y);
+        assert_eq!((y, gradients), apart([&pair.first, &pair.second], cases, needs));
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(96))]
 
@@ -307,13 +307,31 @@ mod tests {
         fn a_pair_is_its_two_blocks(blocks in blocks(), batch in 1_usize..5, first in any::<[bool; 3]>(), second in any::<[bool; 2]>()) {
             let [first_block, second_block] = blocks;
             let pair = ConvPair::new(first_block, second_block).unwrap();
-            let blocks = [&pair.first, &pair.second];
-            let (cases, needs) = (Cases::new(blocks, batch), PairNeeds { first, second });
+            let (blocks, needs) = ([&pair.first, &pair.second], PairNeeds { first, second });
+            for cases in [Cases::new(blocks, batch), Cases::of_pictures(blocks, batch)] {
+                on_every_instruction_set(|| is_its_two_blocks(&pair, &cases, needs));
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_blank_between_two_blocks_is_left_out_and_made_up_for() {
+        let needs = PairNeeds {
+            first: [false, true, true],
+            second: [true; 2],
+        };
+        for (same, cells) in [(false, 3), (true, 3), (true, 5)] {
+            let first = block([28, 28], 1, 3, 64, true, 2).unwrap();
+            let second = block([14, 14], 64, cells, 32, same, 2).unwrap();
+            let pair = ConvPair::new(first, second).unwrap();
+            let cases = Cases::of_pictures([&pair.first, &pair.second], 3);
             on_every_instruction_set(|| {
-                let (y, passed) = pair.forward(cases.x(), cases.weights());
-                let gradients = pair.backward(cases.x(), cases.weights(), &passed, &cases.1, needs);
-                assert_eq!(pair.output(cases.x(), cases.weights()), y);
-                assert_eq!((y, gradients), apart(blocks, &cases, needs));
+                let sparse = [pair.first.sparse(), pair.second.sparse()];
+                let blank = Blank::new(&pair.second, [&sparse[0], &sparse[1]]).unwrap();
+                let mut live = vec![true; blank.places()];
+                sparse[0].mark_filled(&cases.x()[..28 * 28], &mut live);
+                assert!(live.contains(&true) && blank.pays(&live));
+                is_its_two_blocks(&pair, &cases, needs);
             });
         }
     }
