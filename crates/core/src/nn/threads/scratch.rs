@@ -71,6 +71,7 @@ macro_rules! listed {
 
 listed!(bool);
 listed!(u8);
+listed!(u16);
 listed!(u64);
 listed!(usize);
 

@@ -285,7 +285,7 @@ impl ConvBlock {
     fn in_bands(&self, prepared: &Prepared, pooling: &MaxPooling, x: &[f32], y: Unset<f32>, winners: Unset<u8>) {
         let (pool, filters) = (&self.pool, self.conv.filters);
         let line = pool.output[2] * filters;
-        prepared.with_fields(x, 1, &[0], |laid| {
+        prepared.with_fields(x, 1, |laid| {
             with_scratch(pool.kernel[1] * pool.input[2] * filters, |band| {
                 let lines = y.chunks_exact(line).zip(winners.chunks_exact(line));
                 for (height, (y, winners)) in lines.enumerate() {

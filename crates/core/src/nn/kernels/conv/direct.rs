@@ -71,15 +71,14 @@ impl Prepared {
         let input_len = x.len() / rows;
         let at_once = WINDOWS_AT_ONCE.div_ceil(windows).min(rows);
         for (x, y) in x.chunks(at_once * input_len).zip(y.chunks(at_once * output_len)) {
-            self.with_fields(x, y.len() / output_len, &[0], |laid| {
+            self.with_fields(x, y.len() / output_len, |laid| {
                 self.windows(&laid, 0..laid.offsets.len(), y);
             });
         }
     }
 
-    /// Pads rows if they need it, and calls `work` with the windows of all of them, and with which are live together with those that
-    /// lie `cells` further on.
-    pub fn with_fields(&self, x: &[f32], rows: usize, cells: &[usize], work: impl FnOnce(Laid)) {
+    /// Pads rows if they need it, and calls `work` with the windows of all of them, and with which are live.
+    pub fn with_fields(&self, x: &[f32], rows: usize, work: impl FnOnce(Laid)) {
         let field = &self.field;
         let with_offsets = |fields: &[f32]| {
             let with_live = |live: &[bool]| {
@@ -94,7 +93,7 @@ impl Prepared {
                 });
             };
             if self.skips_zeros {
-                field.with_live(self.isa, fields, cells, with_live);
+                field.with_live(self.isa, fields, &[0], with_live);
             } else {
                 with_live(&[]);
             }
@@ -146,6 +145,7 @@ impl Prepared {
         Some(Quads {
             places: places.collect::<Option<_>>()?,
             cells,
+            by_runs: self.skips_zeros && self.field.has_bits(pairs(cells)),
         })
     }
 
@@ -158,20 +158,42 @@ impl Prepared {
         let reach = self.field.runs.last().map_or(0, |run| run.offset + run.len);
         let farthest = |of: &[usize]| of.iter().copied().max().unwrap_or(0);
         let last = farthest(&quads.places) + farthest(&quads.cells);
-        self.with_fields(x, 1, &quads.cells, |laid| {
-            assert!(last + reach <= laid.fields.len(), "windows lie in their field");
-            run(
-                self.isa,
-                Pooled {
-                    prepared: self,
-                    laid: &laid,
-                    quads,
-                    y,
-                    winners,
-                },
-            );
+        let with_field = |field: &[f32]| {
+            assert!(last + reach <= field.len(), "windows lie in their field");
+            let with_filled = |filled: Option<&[u16]>| {
+                let prepared = self;
+                run(
+                    self.isa,
+                    Pooled {
+                        prepared,
+                        field,
+                        filled,
+                        quads,
+                        y,
+                        winners,
+                    },
+                );
+            };
+            if quads.by_runs {
+                self.field
+                    .with_filled_runs(self.isa, field, pairs(quads.cells), |filled| with_filled(Some(filled)));
+            } else {
+                with_filled(None);
+            }
+        };
+        if self.field.is_input() {
+            return with_field(x);
+        }
+        with_scratch(self.field.len(), |field| {
+            self.field.fill(x, field);
+            with_field(field);
         });
     }
+}
+
+/// The patches of a window's upper and of its lower cells.
+fn pairs([a, b, c, d]: [usize; 4]) -> [[usize; 2]; 2] {
+    [[a, b], [c, d]]
 }
 
 /// Where in a field the four patches lie that each pooling window takes.
@@ -180,6 +202,8 @@ pub struct Quads {
     places: Vec<usize>,
     /// From there to each of the four.
     cells: [usize; 4],
+    /// Whether runs of patches are left out that hold nothing but zeros.
+    by_runs: bool,
 }
 
 /// Windows over padded rows.
@@ -273,7 +297,9 @@ impl Forward<'_> {
 /// [`Prepared::pooled`], its checks done.
 struct Pooled<'a> {
     prepared: &'a Prepared,
-    laid: &'a Laid<'a>,
+    field: &'a [f32],
+    /// Which runs of the four patches from each value of the field on hold anything but zeros, if that is looked at.
+    filled: Option<&'a [u16]>,
     quads: &'a Quads,
     y: Unset<'a, f32>,
     winners: Option<Unset<'a, u8>>,
@@ -308,7 +334,8 @@ impl Pooled<'_> {
             bias,
             ..
         } = self.prepared;
-        let Laid { fields, live, .. } = *self.laid;
+        let runs = field.runs.len();
+        let all = u16::MAX >> (u16::BITS as usize).saturating_sub(2 * runs);
         let nothing = (s.splat(0.0), s.splat(0.0));
         // What windows over nothing but zeros come to.
         let mut empty = [nothing; V];
@@ -324,19 +351,23 @@ impl Pooled<'_> {
             // SAFETY: `pooled` has checked that every window lies in `fields` and that `y` and `winners` have `filters` values for each
             // pooling window; `kernel` and `bias` hold `V` whole vectors for each value of the patch from the block's place on.
             unsafe {
-                if live.is_empty() || live[*place] {
-                    let mut sums = [[s.splat(0.0); V]; 4];
-                    for v in 0..V {
-                        let bias = s.load(bias.as_ptr().add(block.bias_at + v * S::LANES));
-                        for sums in &mut sums {
-                            sums[v] = bias;
-                        }
+                let filled = self.filled.map_or(all, |filled| filled[*place]);
+                if filled != 0 {
+                    let mut of_bias = [s.splat(0.0); V];
+                    for (v, of_bias) in of_bias.iter_mut().enumerate() {
+                        *of_bias = s.load(bias.as_ptr().add(block.bias_at + v * S::LANES));
                     }
-                    let mut from = [fields.as_ptr(); 4];
-                    for (from, cell) in from.iter_mut().zip(self.quads.cells) {
-                        *from = from.add(place + cell);
+                    let mut sums = [of_bias; 4];
+                    let from = self.quads.cells.map(|cell| self.field.as_ptr().add(place + cell));
+                    let kernel = kernel.as_ptr().add(block.kernel_at);
+                    if filled == all {
+                        product(s, &from, &field.runs, kernel, &mut sums);
+                    } else {
+                        let [a, b, c, d] = from;
+                        let [of_a, of_b] = self.filled_runs(s, [a, b], filled, kernel, of_bias);
+                        let [of_c, of_d] = self.filled_runs(s, [c, d], filled >> runs, kernel, of_bias);
+                        sums = [of_a, of_b, of_c, of_d];
                     }
-                    product(s, &from, &field.runs, kernel.as_ptr().add(block.kernel_at), &mut sums);
                     let [a, b, c, d] = &sums;
                     for v in 0..V {
                         chosen[v] = pooled::<S, WINNERS>(s, [a[v], b[v], c[v], d[v]]);
@@ -364,6 +395,34 @@ impl Pooled<'_> {
                 }
             }
         }
+    }
+
+    /// The sums of two patches over the runs that `filled` has a bit for, beside the bias.
+    ///
+    /// # Safety
+    /// As for [`product`].
+    #[inline(always)]
+    unsafe fn filled_runs<S: Simd, const V: usize>(
+        &self,
+        s: S,
+        from: [*const f32; 2],
+        filled: u16,
+        kernel: *const f32,
+        bias: [S::Vector; V],
+    ) -> [[S::Vector; V]; 2] {
+        let mut sums = [bias; 2];
+        let mut first = 0;
+        for (number, run) in self.prepared.field.runs.iter().enumerate() {
+            if filled >> number & 1 == 1 {
+                // SAFETY: as the caller vouches; the run's kernel begins behind those of the runs before it.
+                unsafe {
+                    let kernel = kernel.add(first * V * S::LANES);
+                    product(s, &from, std::slice::from_ref(run), kernel, &mut sums);
+                }
+            }
+            first += run.len;
+        }
+        sums
     }
 
     /// Writes the first `left` values of some vectors, and winners if they are asked for.

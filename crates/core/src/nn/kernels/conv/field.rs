@@ -113,16 +113,7 @@ impl Field {
     pub fn with_live<R>(&self, isa: Isa, fields: &[f32], cells: &[usize], work: impl FnOnce(&[bool]) -> R) -> R {
         with_list(|patches| {
             with_list(|filled| {
-                filled.resize(fields.len(), false);
-                vectorized(
-                    isa,
-                    #[inline(always)]
-                    || {
-                        for (filled, value) in filled.iter_mut().zip(fields) {
-                            *filled = *value != 0.0;
-                        }
-                    },
-                );
+                fill_marks(isa, fields, filled);
                 let taps = self.runs.iter().flat_map(|run| run.offset..run.offset + run.len);
                 spread(isa, filled, taps, patches);
             });
@@ -134,6 +125,52 @@ impl Field {
                 work(live)
             })
         })
+    }
+
+    /// Calls `work` with, for each value of a field, a bit for each run of two pairs of patches, those of the first pair first: whether
+    /// in one patch of the pair the run holds anything but zeros. Patches begin so much further on as `pairs` says; it takes those that
+    /// [have bits](Self::has_bits).
+    pub fn with_filled_runs<R>(
+        &self,
+        isa: Isa,
+        field: &[f32],
+        pairs: [[usize; 2]; 2],
+        work: impl FnOnce(&[u16]) -> R,
+    ) -> R {
+        with_list(|near| {
+            with_list(|filled| {
+                fill_marks(isa, field, filled);
+                let run = self.runs.first().map_or(0, |run| run.len);
+                let [first, second] = pairs[0];
+                let behind = (second - first).max(run)..second - first + run;
+                spread(isa, filled, (0..run).chain(behind), near);
+            });
+            with_list(|bits: &mut Vec<u16>| {
+                bits.resize(near.len(), 0);
+                let places = pairs
+                    .iter()
+                    .flat_map(|[first, _]| self.runs.iter().map(move |run| first + run.offset));
+                for (number, place) in places.enumerate() {
+                    vectorized(
+                        isa,
+                        #[inline(always)]
+                        || {
+                            for (bits, near) in bits.iter_mut().zip(&near[place..]) {
+                                *bits |= u16::from(*near) << number;
+                            }
+                        },
+                    );
+                }
+                work(bits)
+            })
+        })
+    }
+
+    /// Whether two pairs of patches have a bit for each of their runs in [`Self::with_filled_runs`].
+    pub fn has_bits(&self, pairs: [[usize; 2]; 2]) -> bool {
+        let [first, second] = pairs.map(|[first, second]| second.checked_sub(first));
+        let alike = self.runs.iter().all(|run| run.len == self.runs[0].len);
+        first.is_some() && first == second && alike && 2 * self.runs.len() <= u16::BITS as usize
     }
 
     /// Values of a cell.
@@ -203,6 +240,20 @@ impl Field {
             }
         }
     }
+}
+
+/// Makes `marks`, which is empty, say of each value whether it is anything but zero.
+fn fill_marks(isa: Isa, values: &[f32], marks: &mut Vec<bool>) {
+    marks.resize(values.len(), false);
+    vectorized(
+        isa,
+        #[inline(always)]
+        || {
+            for (mark, value) in marks.iter_mut().zip(values) {
+                *mark = *value != 0.0;
+            }
+        },
+    );
 }
 
 /// Makes `to`, which is empty, true wherever `from` is true some offset further on.
@@ -277,6 +328,20 @@ mod tests {
         assert_eq!(reach(Padding::Valid, &[0, 1]), [0b00, 0b01]);
         // Behind the last column and below the last line, a field of 3 x 4 cells.
         assert_eq!(reach(Padding::Same, &[0, 1, 2, 4, 6]), [0b00, 0b01, 0b11, 0b10, 0b11]);
+    }
+
+    #[test]
+    fn runs_of_two_patches_are_filled_if_either_holds_anything_but_zeros() {
+        let g = ConvGeometry::new(&[3, 4], 1, &[2, 2], 1, &[1, 1], &[1, 1], Padding::Valid).unwrap();
+        let (field, pairs) = (Field::new(&g), [[0, 1], [4, 5]]);
+        assert!(field.has_bits(pairs) && !field.has_bits([[0, 1], [4, 6]]));
+        let bits = |filled: usize| {
+            let values: [f32; 12] = std::array::from_fn(|at| if at == filled { 1.0 } else { 0.0 });
+            field.with_filled_runs(Isa::current(), &values, pairs, |bits| [bits[0], bits[1]])
+        };
+        assert_eq!(bits(0), [0b0001, 0]);
+        assert_eq!(bits(6), [0b0110, 0b0110]);
+        assert_eq!(bits(11), [0, 0b1000]);
     }
 
     #[test]
