@@ -298,7 +298,8 @@ impl Forward<'_> {
 struct Pooled<'a> {
     prepared: &'a Prepared,
     field: &'a [f32],
-    /// Which runs of the four patches from each value of the field on hold anything but zeros, if that is looked at.
+    /// Which runs of the four patches from each value of the field on hold anything but zeros, if that is looked at: bits as
+    /// [`Field::with_filled_runs`] has them.
     filled: Option<&'a [u16]>,
     quads: &'a Quads,
     y: Unset<'a, f32>,
@@ -334,8 +335,8 @@ impl Pooled<'_> {
             bias,
             ..
         } = self.prepared;
-        let runs = field.runs.len();
-        let all = u16::MAX >> (u16::BITS as usize).saturating_sub(2 * runs);
+        let bits = field.bits();
+        let all = u16::MAX >> (u16::BITS as usize - 2 * bits);
         let nothing = (s.splat(0.0), s.splat(0.0));
         // What windows over nothing but zeros come to.
         let mut empty = [nothing; V];
@@ -365,7 +366,7 @@ impl Pooled<'_> {
                     } else {
                         let [a, b, c, d] = from;
                         let [of_a, of_b] = self.filled_runs(s, [a, b], filled, kernel, of_bias);
-                        let [of_c, of_d] = self.filled_runs(s, [c, d], filled >> runs, kernel, of_bias);
+                        let [of_c, of_d] = self.filled_runs(s, [c, d], filled >> bits, kernel, of_bias);
                         sums = [of_a, of_b, of_c, of_d];
                     }
                     let [a, b, c, d] = &sums;
@@ -412,8 +413,9 @@ impl Pooled<'_> {
     ) -> [[S::Vector; V]; 2] {
         let mut sums = [bias; 2];
         let mut first = 0;
-        for (number, run) in self.prepared.field.runs.iter().enumerate() {
-            if filled >> number & 1 == 1 {
+        let field = &self.prepared.field;
+        for (number, run) in field.runs.iter().enumerate() {
+            if filled >> field.bit(number) & 1 == 1 {
                 // SAFETY: as the caller vouches; the run's kernel begins behind those of the runs before it.
                 unsafe {
                     let kernel = kernel.add(first * V * S::LANES);

@@ -127,9 +127,9 @@ impl Field {
         })
     }
 
-    /// Calls `work` with, for each value of a field, a bit for each run of two pairs of patches, those of the first pair first: whether
-    /// in one patch of the pair the run holds anything but zeros. Patches begin so much further on as `pairs` says; it takes those that
-    /// [have bits](Self::has_bits).
+    /// Calls `work` with, for each value of a field, bits for the runs of two pairs of patches, [`Self::bit`] of each run, and behind those
+    /// of the first pair the second's: whether in one patch of the pair the run holds anything but zeros. Patches begin so much further on
+    /// as `pairs` says; it takes those that [have bits](Self::has_bits).
     pub fn with_filled_runs<R>(
         &self,
         isa: Isa,
@@ -147,10 +147,13 @@ impl Field {
             });
             with_list(|bits: &mut Vec<u16>| {
                 bits.resize(near.len(), 0);
-                let places = pairs
-                    .iter()
-                    .flat_map(|[first, _]| self.runs.iter().map(move |run| first + run.offset));
-                for (number, place) in places.enumerate() {
+                let of_pair = |pair: usize| {
+                    let runs = self.runs.iter().enumerate();
+                    runs.map(move |(run, Run { offset, .. })| {
+                        (pair * self.bits() + self.bit(run), pairs[pair][0] + offset)
+                    })
+                };
+                for (number, place) in of_pair(0).chain(of_pair(1)) {
                     vectorized(
                         isa,
                         #[inline(always)]
@@ -166,11 +169,23 @@ impl Field {
         })
     }
 
-    /// Whether two pairs of patches have a bit for each of their runs in [`Self::with_filled_runs`].
+    /// How many bits the runs of a pair have in [`Self::with_filled_runs`].
+    pub fn bits(&self) -> usize {
+        self.runs.len().min(u16::BITS as usize / 2)
+    }
+
+    /// Which of them is a run's: neighbours share one if there are too many.
+    #[inline(always)]
+    pub fn bit(&self, run: usize) -> usize {
+        let (bits, runs) = (self.bits(), self.runs.len());
+        if bits == runs { run } else { run * bits / runs }
+    }
+
+    /// Whether [`Self::with_filled_runs`] takes these pairs.
     pub fn has_bits(&self, pairs: [[usize; 2]; 2]) -> bool {
         let [first, second] = pairs.map(|[first, second]| second.checked_sub(first));
         let alike = self.runs.iter().all(|run| run.len == self.runs[0].len);
-        first.is_some() && first == second && alike && 2 * self.runs.len() <= u16::BITS as usize
+        first.is_some() && first == second && alike
     }
 
     /// Values of a cell.
@@ -342,6 +357,17 @@ mod tests {
         assert_eq!(bits(0), [0b0001, 0]);
         assert_eq!(bits(6), [0b0110, 0b0110]);
         assert_eq!(bits(11), [0, 0b1000]);
+    }
+
+    #[test]
+    fn neighbouring_runs_share_a_bit_if_there_are_many() {
+        let bits = |cells: usize, dilation: usize| {
+            let g = ConvGeometry::new(&[30, 30], 1, &[cells; 2], 1, &[1; 2], &[dilation; 2], Padding::Valid).unwrap();
+            let field = Field::new(&g);
+            (0..field.runs.len()).map(|run| field.bit(run)).collect::<Vec<_>>()
+        };
+        assert_eq!(bits(3, 1), [0, 1, 2]);
+        assert_eq!(bits(3, 2), [0, 0, 1, 2, 3, 4, 5, 6, 7]);
     }
 
     #[test]
